@@ -1,0 +1,59 @@
+"""Every error unstuck raises on purpose.
+
+    UnstuckError            something you can mend; its message says how
+    ├── RecipeError         a recipe that cannot be built; `problems` lists every reason
+    ├── DataError           data that cannot be used for training or prediction
+    ├── FileError           a file that cannot be read or written as what it claims to be
+    └── OptionError         an argument of a function or an option of the command line
+
+All but `FileError` are also `ValueError`s, and `FileError` is an `OSError`, so code that knows nothing of unstuck can
+catch them by the names it already uses.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UnstuckError(Exception):
+    """Something you can mend; the message says what happened, why it matters and what to write instead."""
+
+
+class DataError(UnstuckError, ValueError):
+    """Data that cannot be used as they are."""
+
+
+class FileError(UnstuckError, OSError):
+    """A file that is missing, cut short, or not what it claims to be."""
+
+
+class OptionError(UnstuckError, ValueError):
+    """An argument that makes no sense."""
+
+
+class RecipeError(UnstuckError, ValueError):
+    """A recipe that cannot be built.
+
+    Attributes:
+        problems: one `(place, what is wrong)` pair for each reason, for example `("layers.0.units", "...")`.
+    """
+
+    def __init__(self, problems: Iterable[tuple[str, str]], subject: str = "this recipe"):
+        self.problems = list(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = [f"  {place}: {text}" if place else f"  {text}" for place, text in self.problems]
+        super().__init__("\n".join([f"{count} in {subject}:", *lines]))
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'relu'?"`, or all the choices where nothing comes close.
+
+    >>> did_you_mean("rleu", ["relu", "tanh"])
+    "; did you mean 'relu'?"
+    >>> did_you_mean("cat", ["relu", "tanh"])
+    '; choose from relu, tanh'
+    """
+    choices = sorted(known)
+    close = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; choose from {', '.join(choices)}"
