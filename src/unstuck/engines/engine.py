@@ -1,0 +1,91 @@
+"""What every engine offers: many training steps in one call, and losses, gradients and outputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.functions.optimizers import Memory
+from unstuck.network import Network
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as an engine takes them: X (n, i), Y (n, o), row weights (n,) or None; all of the recipe's precision."""
+
+    X: Array
+    Y: Array
+    weights: Array | None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+@dataclass
+class Descent:
+    """What one update hands to the next: the parameters, the optimizer's memory, and t, the number of updates done."""
+
+    w: Array
+    memory: Memory
+    t: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first number that was not finite: before update t (from 0), in which layer, and what it was."""
+
+    t: int
+    layer: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} of {self.layer} not finite at step {self.t}"
+
+
+@dataclass
+class Progress:
+    """What `steps` has done: updates, their costs summed with their rows as weights, and why it ended early if it did."""
+
+    steps: int = 0
+    cost_sum: float = 0.0
+    rows: int = 0
+    failure: Failure | None = None
+
+
+Poll = Callable[[int], bool]
+"""Called between updates with the number done so far; True asks the engine to return."""
+
+
+class Engine(Protocol):
+    """An engine holds a network and its training rows."""
+
+    name: str
+
+    def __init__(self, network: Network, rows: Rows): ...
+
+    def steps(
+        self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
+    ) -> Progress:
+        """Do one update for each of `rates`, on mini-batches number first, first + 1, ... of the order `batches`.
+
+        `descent` is changed in place. A cost or gradient that is not finite ends it, with the last parameters whose
+        cost was finite in `descent.w`.
+        """
+        ...
+
+    def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
+        """Return the cost over all training rows and its gradient (P,), in evaluation mode."""
+        ...
+
+    def outputs(self, w: Array, X: Array) -> Array:
+        """Return A (n, o) for X (n, i), in evaluation mode."""
+        ...
+
+    def loss(self, w: Array, rows: Rows) -> float:
+        """Return the loss, without penalties, of any rows, in evaluation mode."""
+        ...

@@ -1,0 +1,114 @@
+"""The reference engine: the specification in `backprop.py` put to work, one update after the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
+from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
+from unstuck.network import DenseLayer, DropoutLayer, Network
+
+CHUNK = 8192
+"""Rows evaluated at a time, so that memory stays bounded."""
+
+
+class ReferenceEngine:
+    """One update: gradient of the cost, clipping, decay, optimizer, max-norm."""
+
+    name = "reference"
+
+    def __init__(self, network: Network, rows: Rows):
+        self.network, self.rows = network, rows
+        recipe = network.recipe
+        self.batch_size = len(rows) if recipe.batch_size == "full" else min(recipe.batch_size, len(rows))
+
+    def steps(
+        self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
+    ) -> Progress:
+        progress = Progress()
+        previous = descent.w.copy()
+        with np.errstate(all="ignore"):
+            for number, rate in enumerate(rates.tolist(), start=first):
+                if poll(progress.steps):
+                    break
+                batch = self._batch(batches, number)
+                cost, g = cost_and_gradient(self.network, descent.w, batch.X, batch.Y, batch.weights, descent.t)
+                if not (math.isfinite(cost) and np.isfinite(g).all()):
+                    progress.failure = first_failure(self.network, descent, batch)
+                    if not math.isfinite(cost):
+                        descent.w[:] = previous
+                    break
+                previous[:] = descent.w
+                self._update(descent, g, rate)
+                progress.steps += 1
+                progress.cost_sum += cost * len(batch)
+                progress.rows += len(batch)
+        return progress
+
+    def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
+        rows = self.rows
+        with np.errstate(all="ignore"):
+            return cost_and_gradient(self.network, w, rows.X, rows.Y, rows.weights)
+
+    def outputs(self, w: Array, X: Array) -> Array:
+        return evaluate_outputs(self.network, w, X)
+
+    def loss(self, w: Array, rows: Rows) -> float:
+        with np.errstate(all="ignore"):
+            return loss_of(self.network, forward(self.network, w, rows.X), rows.Y, rows.weights)
+
+    def _batch(self, batches: npt.NDArray[np.int64], number: int) -> Rows:
+        if self.batch_size == len(self.rows):
+            return self.rows
+        chosen = batches[number * self.batch_size : (number + 1) * self.batch_size]
+        X, Y, weights = self.rows.X, self.rows.Y, self.rows.weights
+        return Rows(X[chosen], Y[chosen], None if weights is None else weights[chosen])
+
+    def _update(self, descent: Descent, g: Array, rate: float) -> None:
+        recipe, w = self.network.recipe, descent.w
+        if recipe.clip_value is not None:
+            np.clip(g, -recipe.clip_value, recipe.clip_value, out=g)
+        if recipe.clip_norm is not None:
+            norm = float(np.linalg.norm(g))
+            g *= min(1.0, recipe.clip_norm / max(norm, np.finfo(np.float32).tiny))
+        for penalty in recipe.penalties:
+            for part in self.network.on(penalty.on):
+                penalty.before_update(w[part], rate)
+        descent.t += 1
+        recipe.optimizer.update(w, g, descent.memory, descent.t, rate)
+        for penalty in recipe.penalties:
+            for layer in self.network.dense:
+                penalty.after_update(layer.W(w))
+
+
+def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
+    """Return A (n, o) for X (n, i), in evaluation mode, a bounded number of rows at a time."""
+    with np.errstate(all="ignore"):
+        parts = [forward(network, w, X[k : k + CHUNK])[-1].a for k in range(0, max(1, len(X)), CHUNK)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def first_failure(network: Network, descent: Descent, batch: Rows) -> Failure:
+    """Walk forward and then backward over a batch whose cost or gradient is not finite; name the first culprit."""
+    traces = forward(network, descent.w, batch.X, descent.t)
+    for trace in traces:
+        for what, values in (("pre-activations", trace.z), ("activations", trace.a)):
+            if not np.isfinite(values).all():
+                return Failure(descent.t, _name(network, trace), what)
+    if not math.isfinite(loss_of(network, traces, batch.Y, batch.weights)):
+        return Failure(descent.t, _name(network, traces[-1]), "loss on the outputs")
+    g = backward(network, descent.w, traces, batch.Y, batch.weights)
+    for trace in reversed(traces):
+        if isinstance(trace.layer, DenseLayer) and not np.isfinite(trace.layer.W(g)).all():
+            return Failure(descent.t, _name(network, trace), "gradient")
+    return Failure(descent.t, "the penalties", "value or gradient")
+
+
+def _name(network: Network, trace: Trace) -> str:
+    if isinstance(trace.layer, DropoutLayer):
+        return f"the Dropout layer before layer {1 + sum(layer.index < trace.layer.index for layer in network.dense)}"
+    return f"layer {network.dense.index(trace.layer) + 1} ({trace.layer.outputs} units, {trace.layer.activation.kind})"

@@ -1,0 +1,1 @@
+"""Derivatives one can trust."""

@@ -1,0 +1,2 @@
+class GradientCheck: pass
+def check_gradient(): pass

@@ -1,0 +1,76 @@
+"""History: what a training recorded, one row a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.errors import OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    import polars
+
+
+class History:
+    """Columns of equal length: epoch, step, loss, learning_rate, seconds, metrics, and the same of the validation rows.
+
+    `loss` is the mean of the costs (loss plus penalties) that the updates of the record's epoch saw, dropout and all;
+    metrics and everything called `validation_...` are measured in evaluation mode, after the epoch.
+
+    >>> history = History()
+    >>> history.append({"epoch": 1, "loss": 0.7})
+    >>> history.append({"epoch": 2, "loss": 0.5})
+    >>> history["loss"]
+    array([0.7, 0.5])
+    """
+
+    def __init__(self, columns: Mapping[str, npt.ArrayLike] | None = None):
+        self._columns: dict[str, list[float]] = {
+            name: np.asarray(values, dtype=np.float64).tolist() for name, values in (columns or {}).items()
+        }
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add a record; every record has the same columns."""
+        for name, value in row.items():
+            self._columns.setdefault(name, []).append(float(value))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self._columns)
+
+    def last(self) -> dict[str, float]:
+        """Return the latest record, empty where there is none."""
+        return {name: values[-1] for name, values in self._columns.items()}
+
+    def frame(self) -> polars.DataFrame:
+        """Return the history as a polars table."""
+        import polars
+
+        return polars.DataFrame(self._columns)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return every column as an array."""
+        return {name: np.array(values) for name, values in self._columns.items()}
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        if name not in self._columns:
+            raise OptionError(f"the history has no column {name!r}{did_you_mean(name, self._columns)}")
+        return np.array(self._columns[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values()), []))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, History) and repr(self._columns) == repr(other._columns)  # NaN equals NaN
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __repr__(self) -> str:
+        return f"History({len(self)} records of {', '.join(self._columns)})"

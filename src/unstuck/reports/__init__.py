@@ -1,0 +1,1 @@
+"""Showing: terminal and pictures. Nothing here computes."""

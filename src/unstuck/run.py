@@ -1,0 +1,180 @@
+"""Run: what happened in a training, and the network that came out of it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.data.inputs import FittedInputs
+from unstuck.data.targets import FittedTargets
+from unstuck.engines.reference import evaluate_outputs
+from unstuck.errors import DataError, FileError, RecipeError
+from unstuck.files import write_folder
+from unstuck.history import History
+from unstuck.metrics import evaluate
+from unstuck.network import Network
+from unstuck.recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMAT = "unstuck run 1"
+FACTS = ("best_epoch", "stopped", "failure", "seconds", "engine")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A training that has ended, for whatever reason.
+
+    Attributes:
+        recipe: what determined it.
+        inputs: the preprocessing of X, as fitted on the training rows.
+        targets: the coding and scaling of y, likewise.
+        final_parameters: after the last update (P,), or the last with a finite cost.
+        best_parameters: of the record with the lowest monitored loss (P,).
+        best_epoch: its epoch.
+        history: losses and metrics, a row a record.
+        stopped: why it ended: "all epochs", "early stopping", "target loss", "time budget", "interrupted", "callback",
+            "converged" or "diverged".
+        failure: where the first number that was not finite appeared, empty if none did.
+        seconds: how long it took.
+        engine: what computed it.
+    """
+
+    recipe: Recipe
+    inputs: FittedInputs
+    targets: FittedTargets
+    final_parameters: Array
+    best_parameters: Array
+    best_epoch: int
+    history: History
+    stopped: str
+    failure: str
+    seconds: float
+    engine: str
+
+    @cached_property
+    def network(self) -> Network:
+        """The network, laid out for the inputs it was trained on."""
+        return Network(self.recipe, inputs=len(self.inputs.feature_names))
+
+    @property
+    def parameters(self) -> Array:
+        """The parameters that predict: the best ones if early stopping restores them, else the final ones."""
+        stopping = self.recipe.early_stopping
+        return self.best_parameters if stopping and stopping.restore_best and self.best_epoch else self.final_parameters
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """The parameters by name: W1 (i, o), b1 (o,), W2, ..."""
+        return self.network.views(self.parameters)
+
+    def outputs(self, X: Any) -> Array:
+        """Return the network's raw outputs A (n, o) for rows X."""
+        columns = np.ascontiguousarray(self.inputs.transform(X), dtype=self.recipe.precision)
+        return evaluate_outputs(self.network, self.parameters, columns)
+
+    def predict(self, X: Any) -> Any:
+        """Return a label for each row, or numbers with the scaling of y undone.
+
+        Raises:
+            DataError: when X does not have the columns of the training.
+        """
+        return self.targets.predictions(self.outputs(X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, (n, K), in the order of `run.targets.classes`.
+
+        Raises:
+            DataError: when the targets are numbers.
+        """
+        return self.targets.probabilities(self.outputs(X))
+
+    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
+        """Return the recipe's metrics on rows X with targets y."""
+        A = self.outputs(X)
+        y = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+        if len(y) != len(A):
+            raise DataError(f"{len(A):,} rows of features and {len(y):,} targets; each row needs one target")
+        probabilities = None if self.targets.classes is None else self.targets.probabilities(A)
+        names = self.recipe.metrics or self.targets.default_metrics
+        return evaluate(names, y, self.targets.predictions(A), probabilities)
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the recipe's first metric: accuracy for classes, r2 for numbers, unless it names another."""
+        return next(iter(self.evaluate(X, y).values()))
+
+    def plot(self) -> Figure:
+        """Return a figure of the cost curve and the metrics; `figure.savefig(path)` keeps it."""
+        from unstuck.reports.plots import history_figure
+
+        return history_figure(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the run into a new folder: recipe.toml, run.toml and arrays.safetensors. No pickle.
+
+        Raises:
+            FileError: when the folder exists already or cannot be written; nothing is left half-written.
+        """
+        write_folder(Path(path), self._write_into)
+
+    def _write_into(self, folder: Path) -> None:
+        import tomli_w
+        from safetensors.numpy import save
+
+        arrays = {"final_parameters": self.final_parameters, "best_parameters": self.best_parameters}
+        arrays |= {f"history.{name}": values for name, values in self.history.arrays().items()}
+        facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
+        facts |= {"columns": list(self.history.columns)}
+        facts |= {"inputs": self.inputs.to_data(), "targets": self.targets.to_data()}
+        (folder / "recipe.toml").write_text(self.recipe.to_toml(), encoding="utf-8")
+        (folder / "run.toml").write_text(tomli_w.dumps(facts), encoding="utf-8")
+        (folder / "arrays.safetensors").write_bytes(save(arrays))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read what `save` wrote.
+
+        Raises:
+            FileError: when a file is missing, cut short or damaged.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        folder = Path(path)
+        try:
+            recipe = Recipe.load(folder / "recipe.toml")
+            facts = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
+            arrays = load((folder / "arrays.safetensors").read_bytes())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SafetensorError, RecipeError) as error:
+            raise FileError(f"{folder} is no saved run, or damaged: {error}") from None
+        if facts.get("format") != FORMAT:
+            raise FileError(f"{folder} was not saved by this version of unstuck; it lacks format = {json.dumps(FORMAT)}")
+        try:
+            run = cls(
+                recipe=recipe,
+                inputs=FittedInputs.from_data(facts["inputs"]),
+                targets=FittedTargets.from_data(facts["targets"]),
+                final_parameters=arrays["final_parameters"],
+                best_parameters=arrays["best_parameters"],
+                history=History({name: arrays[f"history.{name}"] for name in facts["columns"]}),
+                **{name: facts[name] for name in FACTS},
+            )
+            expected = (run.network.size,)
+        except (KeyError, TypeError, ValueError, DataError) as error:
+            raise FileError(f"{folder} is incomplete: {error!r}") from None
+        if run.final_parameters.shape != expected or run.best_parameters.shape != expected:
+            raise FileError(f"{folder} holds {run.final_parameters.shape} parameters; its recipe has {expected}")
+        return run
+
+    def __repr__(self) -> str:
+        last = {name: value for name, value in self.history.last().items() if name not in ("step", "learning_rate")}
+        facts = ", ".join(f"{name}={value:.4g}" for name, value in last.items())
+        return f"Run(stopped={self.stopped!r}, {facts})"

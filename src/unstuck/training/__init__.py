@@ -1,0 +1,3 @@
+"""Training: from a recipe and data to a Run."""
+
+from unstuck.training.train import train as train

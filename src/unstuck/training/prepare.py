@@ -1,0 +1,148 @@
+"""From the user's data to the arrays an engine trains on: checked once, at the door."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.data.inputs import FittedInputs
+from unstuck.data.splits import hold_out
+from unstuck.data.targets import FittedTargets
+from unstuck.engines.engine import Rows
+from unstuck.errors import DataError
+from unstuck.network import Network
+from unstuck.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe met with data. `y` and `validation_y` are the targets as the user gave them, for the metrics."""
+
+    network: Network
+    inputs: FittedInputs
+    targets: FittedTargets
+    rows: Rows
+    y: Any
+    validation: Rows | None
+    validation_y: Any
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything an engine sees, to recognise the same data again."""
+        digest = hashlib.sha256()
+        for rows in filter(None, (self.rows, self.validation)):
+            for array in (rows.X, rows.Y, rows.weights):
+                if array is not None:
+                    digest.update(f"{array.shape}{array.dtype}".encode())
+                    digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weight: Any = None) -> Prepared:
+    """Hold rows out, fit the preprocessing on the rest, and transform everything.
+
+    Args:
+        recipe: says how.
+        X: features, an array (n, i) or a table.
+        y: targets, n of them.
+        validation: None, or (X, y), or (X, y, sample_weight).
+        sample_weight: None, or n weights.
+
+    Raises:
+        DataError: when the data cannot be used.
+    """
+    y = _array(y)
+    weights = _weights(sample_weight, y)
+    _check_rows(X, y, "training")
+    if validation is None and recipe.validation_fraction > 0:
+        classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
+        kept, held = hold_out(y, recipe.validation_fraction, recipe.seed, stratify=classes)
+        validation = (_take(X, held), y[held], None if weights is None else weights[held])
+        X, y, weights = _take(X, kept), y[kept], None if weights is None else weights[kept]
+
+    inputs = recipe.inputs.fit(X)
+    targets = recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
+    weights = _with_class_weights(recipe, targets, y, weights)
+    rows = _rows(recipe, inputs, targets, X, y, weights)
+    network = Network(recipe, inputs=rows.X.shape[1])
+    if validation is None:
+        return Prepared(network, inputs, targets, rows, y, None, None)
+    if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
+        raise DataError(f"validation must be a pair (X, y) or (X, y, sample_weight); got {type(validation).__name__}")
+    held_X, held_y, held_weights = (*validation, None)[:3]
+    held_y = _array(held_y)
+    _check_rows(held_X, held_y, "validation")
+    held_rows = _rows(recipe, inputs, targets, held_X, held_y, _weights(held_weights, held_y))
+    return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
+
+
+def _rows(
+    recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None
+) -> Rows:
+    def exact(values: Array) -> Array:
+        return np.ascontiguousarray(values, dtype=recipe.precision)
+
+    return Rows(exact(inputs.transform(X)), exact(targets.transform(y)), None if weights is None else exact(weights))
+
+
+def _array(y: Any) -> Any:
+    """Return y as an array, whatever list, series or one-column table it is."""
+    array = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _take(X: Any, chosen: Any) -> Any:
+    """Return some rows of an array or a table."""
+    if isinstance(X, dict):
+        return {name: np.asarray(column)[chosen] for name, column in X.items()}
+    return X.iloc[chosen] if hasattr(X, "iloc") else X[chosen]
+
+
+def _count(X: Any) -> int:
+    return len(next(iter(X.values()), ())) if isinstance(X, dict) else len(X)
+
+
+def _check_rows(X: Any, y: Any, which: str) -> None:
+    if _count(X) != len(y):
+        raise DataError(
+            f"the {which} data have {_count(X):,} rows of features and {len(y):,} targets; each row needs one target. "
+            "If samples are in the columns of X, pass X.T"
+        )
+
+
+def _weights(sample_weight: Any, y: Any) -> Array | None:
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (len(y),):
+        raise DataError(f"sample_weight must have shape ({len(y)},), one weight a row; got {weights.shape}")
+    if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or weights.sum() <= 0:
+        raise DataError(
+            f"sample weights must be finite, not negative and not all zero; got {weights.min()} to {weights.max()}"
+        )
+    return weights
+
+
+def _with_class_weights(recipe: Recipe, targets: FittedTargets, y: Any, weights: Array | None) -> Array | None:
+    """Multiply the row weights by the weight of each row's class."""
+    if recipe.class_weights is None:
+        return weights
+    if targets.classes is None:
+        raise DataError("class_weights need classes, but the targets are numbers; use sample_weight for single rows")
+    labels = np.asarray(targets.classes)
+    counts = np.array([np.count_nonzero(y == label) for label in labels])
+    if recipe.class_weights == "balanced":
+        factors = counts.sum() / (len(labels) * np.maximum(counts, 1))
+    else:
+        given = dict(recipe.class_weights)
+        unknown = [key for key in given if key not in labels.tolist()]
+        if unknown:
+            raise DataError(f"class_weights name {unknown}, but the classes are {labels.tolist()}")
+        factors = np.array([given.get(label, 1.0) for label in labels.tolist()])
+    of_rows = np.zeros(len(y))
+    for label, factor in zip(labels, factors, strict=True):
+        of_rows[y == label] = factor
+    return of_rows if weights is None else weights * of_rows

@@ -1,0 +1,126 @@
+"""One call of train(): its parts, its clock, and what happens at a record."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.engines.engine import Engine
+from unstuck.functions.schedules import ReduceOnPlateau
+from unstuck.metrics import evaluate
+from unstuck.recipe import Recipe
+from unstuck.training.checkpoints import Checkpoint
+from unstuck.training.prepare import Prepared
+from unstuck.training.progress import ProgressBar
+from unstuck.training.state import State
+
+Callback = Callable[[Mapping[str, float], Array], bool | None]
+"""Called after each record with its row of the history and the parameters (P,); True stops the training."""
+
+
+@dataclass
+class Session:
+    """A training under way.
+
+    Attributes:
+        interrupted: tells whether Ctrl-C was pressed.
+        kept: where the state is kept, if anywhere.
+    """
+
+    recipe: Recipe
+    data: Prepared
+    engine: Engine
+    state: State
+    callbacks: tuple[Callback, ...]
+    time_budget: float | None
+    bar: ProgressBar
+    interrupted: Callable[[], bool]
+    kept: Checkpoint | None
+
+    def __post_init__(self) -> None:
+        n = len(self.data.rows)
+        batch = n if self.recipe.batch_size == "full" else min(self.recipe.batch_size, n)
+        self.epoch_steps = -(-n // batch)
+        self.total = self.recipe.epochs * self.epoch_steps
+        self.started = self.ticked = time.monotonic()
+
+        self.bar.total = self.total
+
+    def save(self, now: bool = False) -> None:
+        """Write the checkpoint, if there is one to be written and it is due."""
+        if self.kept is not None and (now or self.kept.due()):
+            self.clock()
+            self.kept.write(self.state)
+
+    def clock(self) -> None:
+        """Add the time since the last call to the state's seconds."""
+        now = time.monotonic()
+        self.state.seconds += now - self.ticked
+        self.ticked = now
+
+    def halted(self) -> str:
+        """Return why the training has to end now, between two updates, if it has to."""
+        if self.interrupted():
+            return "interrupted"
+        if self.time_budget is not None and time.monotonic() - self.started >= self.time_budget:
+            return "time budget"
+        return ""
+
+    def record(self, epoch: int, cost: float, rate: float) -> None:
+        """Write a row of the history, keep the best parameters, and see whether to stop."""
+        state, recipe, data = self.state, self.recipe, self.data
+        self.clock()
+        row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
+        row |= self._metrics("", data.rows.X, data.y)
+        monitored = cost
+        if data.validation is not None:
+            monitored = row["validation_loss"] = self.engine.loss(state.descent.w, data.validation)
+            row |= self._metrics("validation_", data.validation.X, data.validation_y)
+        state.history.append(row)
+        self.bar.update(state.descent.t, self._caption(row))
+        if isinstance(recipe.schedule, ReduceOnPlateau):
+            recipe.schedule.observe(state.plateau, monitored)
+
+        patience = recipe.early_stopping
+        if monitored < state.best_loss - (patience.min_delta if patience else 0):
+            state.best_loss, state.best_epoch, state.waited = monitored, epoch, 0
+            state.best_w[:] = state.descent.w
+        else:
+            state.waited += 1
+        wishes = [callback(row, state.descent.w) for callback in self.callbacks]
+        if self.reached(cost):
+            state.stopped = "target loss"
+        elif any(wishes):
+            state.stopped = "callback"
+        elif patience and state.waited >= patience.patience:
+            state.stopped = "early stopping"
+        elif epoch == recipe.epochs:
+            state.stopped = "all epochs"
+
+    def due(self, epoch: int, cost: float) -> bool:
+        """Tell whether the epoch ends with a record."""
+        return epoch % self.recipe.record_every == 0 or epoch == self.recipe.epochs or self.reached(cost)
+
+    def reached(self, cost: float) -> bool:
+        """Tell whether the loss the recipe asks for is reached."""
+        return self.recipe.stop_at_loss is not None and cost <= self.recipe.stop_at_loss
+
+    def _caption(self, row: Mapping[str, float]) -> str:
+        hidden = ("epoch", "step", "learning_rate", "seconds")
+        return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
+
+    def _metrics(self, prefix: str, X: Array, y: Any) -> dict[str, float]:
+        names = self.recipe.metrics or self.data.targets.default_metrics
+        A = self.engine.outputs(self.state.descent.w, X)
+        if not np.isfinite(A).all():
+            return {prefix + name: math.nan for name in names}
+        targets = self.data.targets
+        probabilities = None if targets.classes is None else targets.probabilities(A)
+        values = evaluate(names, y, targets.predictions(A), probabilities)
+        return {prefix + name: value for name, value in values.items()}

@@ -1,0 +1,46 @@
+"""The state of a training: all that one update, epoch or record hands to the next, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.engines.engine import Descent, Failure
+from unstuck.functions.schedules import ReduceOnPlateau
+from unstuck.history import History
+
+
+@dataclass
+class State:
+    """Where a training stands.
+
+    Attributes:
+        descent: parameters, optimizer memory, updates done.
+        cost_sum: costs of the epoch under way, summed with their rows as weights.
+        rows_seen: rows of the epoch under way.
+        plateau: the memory of `ReduceOnPlateau`; plateau[0] is its factor.
+        best_w: the parameters of the best record.
+        best_loss: its monitored loss.
+        best_epoch: its epoch, 0 before the first record.
+        waited: records since.
+        seconds: spent training, in all sessions.
+        stopped: why the training ended, empty while it may go on.
+        failure: the number that was not finite, if one was.
+    """
+
+    descent: Descent
+    best_w: Array
+    history: History = field(default_factory=History)
+    cost_sum: float = 0.0
+    rows_seen: int = 0
+    plateau: npt.NDArray[np.float64] = field(default_factory=lambda: np.array(ReduceOnPlateau.memory))
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    waited: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    failure: Failure | None = None

@@ -1,0 +1,100 @@
+"""train(): the one way to train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unstuck.engines import choose_engine
+from unstuck.engines.engine import Descent
+from unstuck.errors import OptionError
+from unstuck.functions.optimizers import LBFGS
+from unstuck.recipe import Recipe
+from unstuck.run import Run
+from unstuck.training.checkpoints import Checkpoint
+from unstuck.training.descent import descend
+from unstuck.training.interruption import interruptible
+from unstuck.training.lbfgs import minimize
+from unstuck.training.prepare import prepare
+from unstuck.training.progress import ProgressBar
+from unstuck.training.session import Callback, Session
+from unstuck.training.state import State
+
+RESUMABLE = ("", "interrupted", "time budget")
+"""Reasons for stopping after which the same call goes on from its checkpoint."""
+
+
+def train(
+    recipe: Recipe,
+    X: Any,
+    y: Any,
+    *,
+    validation: Any = None,
+    sample_weight: Any = None,
+    engine: str = "auto",
+    callbacks: Sequence[Callback] = (),
+    progress: bool = True,
+    time_budget: float | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+) -> Run:
+    """Train the recipe's network on rows X and targets y.
+
+    Ctrl-C ends the training and returns what was reached; so does a loss that is not finite. Neither is an error:
+    `run.stopped` says why a training ended.
+
+    Args:
+        recipe: everything that determines the training.
+        X: features, an array (n, i) or a table of n rows.
+        y: targets, n labels or numbers, or an array (n, o).
+        validation: rows of your own, (X, y) or (X, y, sample_weight), in place of the recipe's validation_fraction.
+        sample_weight: a weight for each row, n numbers.
+        engine: "auto", or the name of an engine.
+        callbacks: called after each record.
+        progress: show a bar when the training takes longer than a second.
+        time_budget: stop after this many seconds.
+        checkpoint: a file to keep the state in. Where it exists already, the training goes on from it, to the same
+            result, bit by bit, as if it had not stopped.
+        checkpoint_seconds: how often the file is written.
+
+    Raises:
+        DataError: when the data cannot be used.
+        RecipeError: when recipe and data do not fit.
+        FileError: when the checkpoint cannot be used.
+
+    >>> from unstuck import Dense, Recipe
+    >>> recipe = Recipe([Dense(1)], loss="squared_error", optimizer="sgd", epochs=200, batch_size="full")
+    >>> run = train(recipe.with_settings({"optimizer.learning_rate": 0.3}), [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> run.predict([[3.0]]).round(3)
+    array([7.], dtype=float32)
+    """
+    if time_budget is not None and not time_budget > 0:
+        raise OptionError(f"time_budget must be a positive number of seconds; got {time_budget}")
+    data = prepare(recipe, X, y, validation, sample_weight)
+    machine = choose_engine(engine)(data.network, data.rows)
+    kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
+    state = kept.read() if kept else None
+    by_lbfgs = isinstance(recipe.optimizer, LBFGS)
+    if state is None or (by_lbfgs and state.stopped in RESUMABLE):  # SciPy's memory cannot be kept: it starts over
+        w = data.network.start()
+        state = State(Descent(w, recipe.optimizer.start(w)), best_w=w.copy())
+    if state.stopped in RESUMABLE:
+        state.stopped = ""
+        with interruptible() as interrupted, ProgressBar("training", progress) as bar:
+            session = Session(recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept)
+            (minimize if by_lbfgs else descend)(session)
+            session.save(now=True)
+    return Run(
+        recipe=recipe,
+        inputs=data.inputs,
+        targets=data.targets,
+        final_parameters=state.descent.w,
+        best_parameters=state.best_w,
+        best_epoch=state.best_epoch,
+        history=state.history,
+        stopped=state.stopped,
+        failure=str(state.failure) if state.failure else "",
+        seconds=state.seconds,
+        engine=machine.name,
+    )
