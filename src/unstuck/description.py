@@ -61,7 +61,9 @@ class Description:
         kind = str(fields.pop("kind"))
         member = cls.family.get(kind)
         if member is None:
-            raise RecipeError([("", f"there is no {cls._label()} {kind!r}{did_you_mean(kind, cls.family)}")], cls._label())
+            raise RecipeError(
+                [("", f"there is no {cls._label()} {kind!r}{did_you_mean(kind, cls.family)}")], cls._label()
+            )
         if not issubclass(member, cls):  # asked for one member, given another
             raise RecipeError([("kind", f"expected {cls.kind!r}; got {kind!r}")], cls._label())
         return _build(member, fields)
@@ -111,7 +113,7 @@ def described(cls: T) -> T:
             raise _recipe_error(made, error) from None
 
     made.__init__ = __init__  # type: ignore[method-assign]
-    return made
+    return made  # type: ignore[return-value]  # cls itself
 
 
 def _build(cls: type[Any], fields: Mapping[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ METRICS = CLASSIFICATION | REGRESSION
 HIGHER_IS_BETTER = {*CLASSIFICATION, "r2"}
 
 
-def evaluate(names: tuple[str, ...], y: Any, predictions: Any, probabilities: Any) -> dict[str, float]:
+def evaluate(names: Sequence[str], y: Any, predictions: Any, probabilities: Any) -> dict[str, float]:
     """Return the named metrics; one that is undefined for these data (a single class, a single row) is NaN."""
     import warnings
 

@@ -84,9 +84,7 @@ class Network:
                 start, middle = end, end + width * layer.units
                 end = middle + (layer.units if layer.bias else 0)
                 weights, biases = slice(start, middle), slice(middle, end)
-                self.layers.append(
-                    DenseLayer(index, width, layer.units, layer.activation, weights, biases, layer.bias)
-                )
+                self.layers.append(DenseLayer(index, width, layer.units, layer.activation, weights, biases, layer.bias))
                 width = layer.units
         self.size = end
         if self.size > LARGEST_NETWORK:

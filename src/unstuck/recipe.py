@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -71,6 +71,10 @@ class EarlyStopping(Description):
     restore_best: bool = True
 
 
+def _fixed(items: object) -> object:
+    return tuple(items) if isinstance(items, list) else items
+
+
 def _pairs(weights: object) -> object:
     return tuple(weights.items()) if isinstance(weights, Mapping) else weights
 
@@ -116,11 +120,11 @@ class Recipe(Description):
     100
     """
 
-    layers: tuple[Layer, ...]
+    layers: Annotated[Sequence[Layer], BeforeValidator(_fixed)]
     loss: Loss
     optimizer: Optimizer = Adam()
     schedule: Schedule = ConstantRate()
-    penalties: tuple[Penalty, ...] = ()
+    penalties: Annotated[Sequence[Penalty], BeforeValidator(_fixed)] = ()
     clip_value: PositiveFloat | None = None
     clip_norm: PositiveFloat | None = None
     batch_size: PositiveInt | Literal["full"] = 32
@@ -131,7 +135,7 @@ class Recipe(Description):
     class_weights: Annotated[ClassWeights | None, BeforeValidator(_pairs)] = None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     record_every: PositiveInt = 1
-    metrics: tuple[str, ...] = ()
+    metrics: Annotated[Sequence[str], BeforeValidator(_fixed)] = ()
     early_stopping: EarlyStopping | None = None
     stop_at_loss: float | None = None
     precision: Precision = "float32"

@@ -156,7 +156,9 @@ class Run:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SafetensorError, RecipeError) as error:
             raise FileError(f"{folder} is no saved run, or damaged: {error}") from None
         if facts.get("format") != FORMAT:
-            raise FileError(f"{folder} was not saved by this version of unstuck; it lacks format = {json.dumps(FORMAT)}")
+            raise FileError(
+                f"{folder} was not saved by this version of unstuck; it lacks format = {json.dumps(FORMAT)}"
+            )
         try:
             run = cls(
                 recipe=recipe,

@@ -60,43 +60,58 @@ def forward(network: Network, w: Array, X: Array, t: int | None = None) -> list[
 def backward(network: Network, w: Array, traces: list[Trace], Y: Array, weights: Array | None = None) -> Array:
     """Return dL/dw, of shape (P,), for targets Y (n, o) and row weights (n,)."""
     g = np.zeros_like(w)
-    loss, output = network.recipe.loss, traces[-1]
-    assert isinstance(output.layer, DenseLayer)
-    pair = sensible_pair(output.layer.activation, loss)
-    da = loss.gradient(Y, output.a, weights) if pair is None else None
+    output = traces[-1]
+    delta = output_delta(network, output, Y, weights)
+    da = delta
     for layer, x, z, a in reversed(traces):
         if isinstance(layer, DropoutLayer):
             da = da * z
             continue
-        if da is None:
-            delta = loss.row_factors(len(a), weights, a.dtype) * pair.delta(loss, Y, a)
-        else:
+        if layer is not output.layer:
             delta = layer.activation.backward(z, a, da)
         layer.W(g)[...] = x.T @ delta
-        layer.b(g)[...] = delta.sum(axis=0) if layer.has_bias else 0
+        if layer.has_bias:
+            layer.b(g)[...] = delta.sum(axis=0)
         if layer is not network.layers[0]:
             da = delta @ layer.W(w).T
     return g
 
 
+def output_delta(network: Network, output: Trace, Y: Array, weights: Array | None) -> Array:
+    """Return dL/dz of the last layer, (n, o): by a sensible pair's formula, or through dL/da."""
+    loss, activation = network.recipe.loss, network.dense[-1].activation
+    pair = sensible_pair(activation, loss)
+    if pair is None:
+        return activation.backward(output.z, output.a, loss.gradient(Y, output.a, weights))
+    return loss.row_factors(len(Y), weights, output.a.dtype) * pair.delta(loss, Y, output.a)
+
+
 def loss_of(network: Network, traces: list[Trace], Y: Array, weights: Array | None = None) -> float:
     """Return L(Y, A), without penalties."""
     loss, output = network.recipe.loss, traces[-1]
-    assert isinstance(output.layer, DenseLayer)
-    pair = sensible_pair(output.layer.activation, loss)
+    pair = sensible_pair(network.dense[-1].activation, loss)
     per_row = loss.per_row(Y, output.a) if pair is None else pair.per_row(loss, Y, output.z, output.a)
     return loss.reduce(per_row, weights)
+
+
+def penalty_of(network: Network, w: Array) -> float:
+    """Return what the penalties add to the cost."""
+    penalties = network.recipe.penalties
+    return sum((penalty.value(w[part]) for penalty in penalties for part in network.on(penalty.on)), 0.0)
+
+
+def cost(network: Network, w: Array, X: Array, Y: Array, weights: Array | None = None, t: int | None = None) -> float:
+    """Return the cost, loss plus penalties, with the dropout masks of update t."""
+    return loss_of(network, forward(network, w, X, t), Y, weights) + penalty_of(network, w)
 
 
 def cost_and_gradient(
     network: Network, w: Array, X: Array, Y: Array, weights: Array | None = None, t: int | None = None
 ) -> tuple[float, Array]:
-    """Return the cost, loss plus penalties, and its gradient (P,), with the dropout masks of update t."""
+    """Return the cost and its gradient (P,), with the dropout masks of update t."""
     traces = forward(network, w, X, t)
-    cost = loss_of(network, traces, Y, weights)
     g = backward(network, w, traces, Y, weights)
     for penalty in network.recipe.penalties:
         for part in network.on(penalty.on):
-            cost += penalty.value(w[part])
             penalty.add_gradient(w[part], g[part])
-    return cost, g
+    return loss_of(network, traces, Y, weights) + penalty_of(network, w), g

@@ -49,7 +49,7 @@ class Failure:
 
 @dataclass
 class Progress:
-    """What `steps` has done: updates, their costs summed with their rows as weights, and why it ended early if it did."""
+    """What `steps` did: updates, the sum of their costs times their rows, and the failure that ended it."""
 
     steps: int = 0
     cost_sum: float = 0.0

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
+from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
+TINY = float(np.finfo(np.float32).tiny)
 CHUNK = 8192
 """Rows evaluated at a time, so that memory stays bounded."""
 
@@ -74,7 +75,7 @@ class ReferenceEngine:
             np.clip(g, -recipe.clip_value, recipe.clip_value, out=g)
         if recipe.clip_norm is not None:
             norm = float(np.linalg.norm(g))
-            g *= min(1.0, recipe.clip_norm / max(norm, np.finfo(np.float32).tiny))
+            g *= min(1.0, recipe.clip_norm / max(norm, TINY))
         for penalty in recipe.penalties:
             for part in self.network.on(penalty.on):
                 penalty.before_update(w[part], rate)

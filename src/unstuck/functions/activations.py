@@ -1,8 +1,8 @@
 """Activation functions a = f(z), each beside its derivative.
 
-All work on pre-activations z of shape (n, o) and keep their dtype. `value` is f; `derivative` is da/dz, elementwise, and
-may use a where that is shorter. `backward` turns dL/da into dL/dz; only softmax, whose outputs depend on each other,
-needs more than the elementwise product. At a kink (z = 0 of ReLU) the derivative is the one from the left, as in PyTorch.
+All work on pre-activations z of shape (n, o) and keep their dtype. `value` is f; `derivative` is da/dz, elementwise,
+and may use a where that is shorter. `backward` turns dL/da into dL/dz; only softmax, whose outputs depend on each
+other, needs more than the elementwise product. At a kink (z = 0 of ReLU) the derivative is the left one, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ INF = float("inf")
 class Activation(Description):
     """The family of activation functions."""
 
-    range: ClassVar[tuple[float, float]] = (-INF, INF)
-    """The smallest interval that holds every output."""
     start: ClassVar[str] = "glorot_uniform"
     """The kind of initializer that keeps the signal's variance through layers of this activation."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest interval that holds every output."""
+        return (-INF, INF)
 
     def value(self, z: Array) -> Array:
         """Return a = f(z)."""
@@ -106,6 +109,10 @@ class LeakyReLU(Activation, kind="leaky_relu"):
     slope: NonNegativeFloat = 0.01
     start = "he_normal"
 
+    @property
+    def range(self) -> tuple[float, float]:
+        return (-INF if self.slope else 0.0, INF)
+
     def value(self, z: Array) -> Array:
         return np.where(z > 0, z, self.slope * z)
 
@@ -122,6 +129,10 @@ class ELU(Activation, kind="elu"):
 
     alpha: PositiveFloat = 1.0
     start = "he_normal"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return (-self.alpha, INF)
 
     def value(self, z: Array) -> Array:
         return np.where(z > 0, z, self.alpha * np.expm1(np.minimum(z, 0)))

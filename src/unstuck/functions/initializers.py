@@ -1,7 +1,7 @@
 """Starts: where weights W (i, o) and biases b (o,) begin.
 
-The scaled starts keep the variance of the signal (and, averaged with the outputs, of the gradient) the same from layer to
-layer: Var(w) = gain / fan, with fan the inputs of a unit, or the mean of inputs and outputs. Uniform ones draw from
+The scaled starts keep the variance of the signal (Glorot's also that of the gradient) the same from layer to layer:
+Var(w) = gain / fan, with fan the inputs of a unit, or the mean of inputs and outputs. Uniform ones draw from
 ±sqrt(3 Var(w)).
 """
 

@@ -1,6 +1,6 @@
 """Loss functions L(Y, A), each beside its derivative dL/dA.
 
-Y are the targets, A the outputs, both of shape (n, o). A loss is reduced in two steps that every loss spells out:
+Y are the targets, A the outputs, both of shape (n, o). A loss is reduced in two steps, which its fields spell out:
 over the outputs of a row to l_r (`outputs`: their mean or their sum), then over the rows (`rows`):
 
     "mean":  L = sum_r w_r l_r / sum_r w_r        "sum":  L = sum_r w_r l_r
@@ -8,9 +8,9 @@ over the outputs of a row to l_r (`outputs`: their mean or their sum), then over
 with w the row weights, 1 where none are given. "Half the squared error, summed over outputs, averaged over rows" is
 `SquaredError(half=True, outputs="sum")`.
 
-Logarithms and quotients are taken of outputs clipped to [eps, 1 - eps] (or from eps on, where outputs may exceed 1), with
-eps the machine epsilon of the dtype: 1.2e-7 in float32, 2.2e-16 in float64. Where the clip acts, the derivative is that
-of the clipped function, zero. The pairs that people mean to use (softmax with cross-entropy, ...) need no clip: `pairs.py`.
+Logarithms and quotients are taken of outputs clipped to [eps, 1 - eps] (or from eps on, where outputs may exceed 1),
+with eps the machine epsilon of the dtype: 1.2e-7 in float32, 2.2e-16 in float64. Where the clip acts, the derivative is
+that of the clipped function, zero. The sensible pairs (softmax with cross-entropy, ...) need no clip: `pairs.py`.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class CategoricalCrossEntropy(Loss, kind="categorical_crossentropy"):
 
 @described
 class BinaryCrossEntropy(Elementwise, kind="binary_crossentropy"):
-    """l = -y log(a) - (1 - y) log(1 - a). dl/da = (a - y) / (a (1 - a)). Each output is a yes/no question of its own."""
+    """l = -y log(a) - (1 - y) log(1 - a). dl/da = (a - y) / (a (1 - a)). Each output answers a yes/no question."""
 
     outputs: Reduction = "mean"
     rows: Reduction = "mean"

@@ -1,7 +1,7 @@
 """Optimizers: how the gradient g moves the parameters w, both one flat vector of P numbers.
 
-`start` makes the optimizer's memory, arrays by name; `update` changes w and the memory in place. t counts updates from 1;
-rate is the learning rate of this update, after the schedule. A formula without a source is folklore.
+`start` makes the optimizer's memory, arrays by name; `update` changes w and the memory in place. t counts updates from
+1; rate is the learning rate of this update, after the schedule.
 """
 
 from __future__ import annotations
@@ -99,15 +99,16 @@ class AdaptiveRMSProp(Optimizer, kind="adaptive_rmsprop"):
         gain = gain decrement   where they differ
         w   -= rate gain g / (sqrt(s) + epsilon), gain kept within [minimum, maximum]
 
-    Source: the combination with Rprop's steps that Tieleman and Hinton (2012) name; the fifth case trained with it.
+    Source: Hinton's lecture 6 of 2012, which combines RMSProp with gains of this kind, and the bounds [0.1, 10]; the
+    factors are those of the fifth case.
     """
 
     learning_rate: PositiveFloat = 0.001
     decay: Fraction = 0.9
     increment: Annotated[float, Field(ge=1)] = 1.3
     decrement: Annotated[float, Gt(0), Field(le=1)] = 0.5
-    minimum: PositiveFloat = 0.01
-    maximum: PositiveFloat = 5.0
+    minimum: PositiveFloat = 0.1
+    maximum: PositiveFloat = 10.0
     epsilon: PositiveFloat = 1e-8
     slots = ("square", "previous")
 
@@ -211,9 +212,10 @@ class AdamW(Adam, kind="adamw"):
 
 @described
 class NAdam(Optimizer, kind="nadam"):
-    """Adam with Nesterov's momentum, beta1 warming up: mu_t = beta1 (1 - 0.96^(t psi) / 2), psi = 0.004.
+    """Adam with Nesterov's momentum, beta1 warming up: mu_t = beta1 (1 - 0.96^(0.004 t) / 2).
 
-        w -= rate (mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)) / (sqrt(s / (1 - beta2^t)) + epsilon)
+        ahead = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
+        w    -= rate ahead / (sqrt(s / (1 - beta2^t)) + epsilon)
 
     Source: Dozat 2016, in the form of PyTorch.
     """
@@ -252,4 +254,4 @@ class LBFGS(Optimizer, kind="lbfgs"):
 
     history: PositiveInt = 10
     gradient_tolerance: NonNegativeFloat = 1e-8
-    learning_rate: ClassVar[float] = 1.0
+    learning_rate = 1.0  # not a field

@@ -99,7 +99,7 @@ class WarmUp(Schedule, kind="warm_up"):
 
 @described
 class OneCycle(Schedule, kind="one_cycle"):
-    """Up from 1 / start_divisor to 1 over the first `rise` of all updates, then down to 1 / (start_divisor final_divisor).
+    """Up from 1 / start_divisor to 1 over the first `rise` of all updates, down to 1 / (start_divisor final_divisor).
 
     Both legs are half cosines. Source: Smith and Topin 2018, in the form of PyTorch.
     """

@@ -60,8 +60,8 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     if validation is None and recipe.validation_fraction > 0:
         classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
         kept, held = hold_out(y, recipe.validation_fraction, recipe.seed, stratify=classes)
-        validation = (_take(X, held), y[held], None if weights is None else weights[held])
-        X, y, weights = _take(X, kept), y[kept], None if weights is None else weights[kept]
+        validation = (take(X, held), y[held], None if weights is None else weights[held])
+        X, y, weights = take(X, kept), y[kept], None if weights is None else weights[kept]
 
     inputs = recipe.inputs.fit(X)
     targets = recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
@@ -79,9 +79,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
 
 
-def _rows(
-    recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None
-) -> Rows:
+def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None) -> Rows:
     def exact(values: Array) -> Array:
         return np.ascontiguousarray(values, dtype=recipe.precision)
 
@@ -94,7 +92,7 @@ def _array(y: Any) -> Any:
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
-def _take(X: Any, chosen: Any) -> Any:
+def take(X: Any, chosen: Any) -> Any:
     """Return some rows of an array or a table."""
     if isinstance(X, dict):
         return {name: np.asarray(column)[chosen] for name, column in X.items()}

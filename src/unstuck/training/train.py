@@ -82,7 +82,9 @@ def train(
     if state.stopped in RESUMABLE:
         state.stopped = ""
         with interruptible() as interrupted, ProgressBar("training", progress) as bar:
-            session = Session(recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept)
+            session = Session(
+                recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept
+            )
             (minimize if by_lbfgs else descend)(session)
             session.save(now=True)
     return Run(

@@ -1,0 +1,114 @@
+"""Case 2: five features, four classes, ten units without bias, half of them dropped, trained row by row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.cases.case import Case, Outcome
+from unstuck.data.generators import classification
+from unstuck.functions.activations import ReLU, Softmax
+from unstuck.functions.losses import CategoricalCrossEntropy
+from unstuck.functions.optimizers import Adam
+from unstuck.recipe import Dense, Recipe
+from unstuck.training.train import train
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EPOCHS = 300
+LEARNING_RATE = 0.002
+HIDDEN = 10
+
+CURED = Recipe(
+    [Dense(HIDDEN, ReLU()), Dense(4, Softmax())],
+    loss=CategoricalCrossEntropy(),
+    optimizer=Adam(learning_rate=0.005),
+    epochs=30,
+)
+
+
+def as_was(epochs: int = EPOCHS) -> Outcome:
+    """Train as the post did: no biases, dropout, squared error, and backprop as it was written there.
+
+    Two of its faults no recipe can express. The ReLU's derivative is taken as a >= 0, which always holds, and the mask
+    scales the hidden activations by 2 on the way forward but not on the way back:
+
+        h = relu(x W1) 2 mask      delta2 = y - h W2      delta1 = (delta2 W2^T) 1 mask
+    """
+    data = classification()
+    Y = np.eye(4)[data.y]
+    random = np.random.default_rng(0)
+    W1 = random.uniform(-0.1, 0.1, (5, HIDDEN))
+    W2 = random.uniform(-0.1, 0.1, (HIDDEN, 4))
+    costs, train_accuracies, test_accuracies = [], [], []
+    for _ in range(epochs):
+        masks = random.integers(2, size=(len(Y), HIDDEN)).astype(float)
+        error, right = 0.0, 0
+        for x, y, mask in zip(data.X, Y, masks, strict=True):
+            h = np.maximum(x.dot(W1), 0) * mask * 2
+            delta2 = y - h.dot(W2)
+            right += (y - delta2).argmax() == y.argmax()
+            error += delta2.dot(delta2)
+            delta1 = delta2.dot(W2.T) * mask
+            W2 += LEARNING_RATE * np.multiply.outer(h, delta2)
+            W1 += LEARNING_RATE * np.multiply.outer(x, delta1)
+        costs.append(error / len(Y))
+        train_accuracies.append(right / len(Y))
+        test_accuracies.append(_accuracy(W1, W2, data.X_test, data.y_test))
+    train_accuracy, test_accuracy = np.mean(train_accuracies[-10:]), np.mean(test_accuracies[-10:])
+    return Outcome(
+        loss=costs[-1],
+        metrics={
+            "train_accuracy_with_dropout": float(train_accuracy),
+            "train_accuracy": _accuracy(W1, W2, data.X, data.y),
+            "test_accuracy": float(test_accuracy),
+            "first_epoch_test_accuracy": test_accuracies[0],
+        },
+        iterations=np.arange(1.0, epochs + 1),
+        costs=np.array(costs),
+        summary=f"{test_accuracy:.1%} of test rows right; in training, with dropout on, {train_accuracy:.1%}",
+        shown={"train": np.array(train_accuracies), "test": np.array(test_accuracies)},
+    )
+
+
+def _accuracy(W1: Array, W2: Array, X: Array, y: Array) -> float:
+    return float(np.mean((np.maximum(X @ W1, 0) @ W2).argmax(axis=1) == y))
+
+
+def cured() -> Outcome:
+    """Train the same ten units with biases, without dropout, with softmax and cross-entropy."""
+    data = classification()
+    run = train(CURED, data.X, data.y, validation=(data.X_test, data.y_test))
+    history = run.history
+    accuracy = history["validation_accuracy"][-1]
+    return Outcome(
+        loss=history["loss"][-1],
+        metrics={"train_accuracy": history["accuracy"][-1], "test_accuracy": accuracy},
+        iterations=history["epoch"],
+        costs=history["loss"],
+        summary=f"{accuracy:.1%} of test rows right",
+        recipe=run.recipe,
+        shown={"train": history["accuracy"], "test": history["validation_accuracy"]},
+    )
+
+
+def draw(axes: Axes, outcome: Outcome) -> None:
+    """Draw the accuracies over the epochs: as the post counted them, or as they are."""
+    epochs = np.arange(1, len(outcome.shown["train"]) + 1)
+    counted = "with dropout on" if outcome.recipe is None else "in evaluation mode"
+    axes.plot(epochs, outcome.shown["train"], label=f"train, counted {counted}")
+    axes.plot(epochs, outcome.shown["test"], label="test")
+    axes.set(ylim=(0.4, 1), xlabel="epoch", ylabel="accuracy")
+    axes.legend(loc="lower right")
+
+
+CASE = Case(
+    id=2,
+    title="four classes, no bias, dropout on ten units",
+    fault="dropout and a ReLU never differentiated; train accuracy counted with dropout on",
+    trainings={"as_was": as_was, "cured": cured},
+    draw=draw,
+)

@@ -1,0 +1,214 @@
+"""The command `unstuck`."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
+
+import click
+
+import unstuck
+from unstuck.errors import OptionError, UnstuckError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+P = ParamSpec("P")
+PATH = click.Path(path_type=Path)
+
+
+def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Show our errors as one clear message, and exit with 2."""
+
+    @wraps(command)
+    def reporting(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except UnstuckError as error:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            sys.exit(2)
+
+    return reporting
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(unstuck.__version__, message="unstuck %(version)s")
+def main() -> None:
+    """Train multilayer perceptrons, and find out why one does not learn."""
+
+
+json_option = click.option(
+    "--json", "json_path", metavar="PATH", help="Write the results as JSON; - is standard output."
+)
+
+
+@main.command()
+@click.argument("data", type=PATH)
+@click.option("--target", required=True, metavar="COLUMN", help="The column to predict.")
+@click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="What to do. [default: as the target looks]"
+)
+@click.option("--recipe", "recipe_path", type=PATH, help="A recipe in TOML, instead of the default one.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field: optimizer.learning_rate=0.01"
+)
+@click.option(
+    "--test-fraction", default=0.2, show_default=True, type=click.FloatRange(0, 1, max_open=True), help="Rows held out."
+)
+@click.option("--out", type=PATH, help="The new folder for the run. [default: runs/NAME-COLUMN]")
+@json_option
+@reports_errors
+def train(
+    data: Path,
+    target: str,
+    task: Literal["classification", "regression"] | None,
+    recipe_path: Path | None,
+    settings: tuple[str, ...],
+    test_fraction: float,
+    out: Path | None,
+    json_path: str | None,
+) -> None:
+    """Train a network on the rows of DATA (CSV, Parquet or NPZ), measure it on held-out rows, and keep the run."""
+    from unstuck.recipe import Recipe
+    from unstuck.reports.plots import history_figure, save_figure
+    from unstuck.reports.terminal import loss_curve, training_table
+    from unstuck.tabular import train_table
+
+    folder = out or _free_folder(Path("runs") / f"{data.name.split('.')[0]}-{target}")
+    outcome = train_table(
+        data,
+        target,
+        folder,
+        task=task,
+        recipe=Recipe.load(recipe_path) if recipe_path else None,
+        settings=_parsed(settings),
+        test_fraction=test_fraction,
+    )
+    save_figure(history_figure(outcome.run), folder / "curve.png")
+    console = _console(json_path)
+    if len(outcome.run.history) > 1:
+        console.print(loss_curve(outcome.run.history), highlight=False, markup=False)
+    console.print(training_table(outcome, target, folder))
+    _write_json(json_path, outcome.to_data() | {"run": str(folder)})
+
+
+@main.command()
+@click.argument("run", type=PATH)
+@click.argument("data", type=PATH)
+@click.option("--out", type=PATH, help="A CSV file for the predictions, instead of standard output.")
+@json_option
+@reports_errors
+def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> None:
+    """Predict the rows of DATA with the network kept in the folder RUN."""
+    from unstuck.tabular import predict_table
+
+    predictions = predict_table(run, data)
+    if out is not None:
+        from unstuck.files import write_whole
+
+        write_whole(out, predictions.write_csv().encode())
+        _console(json_path).print(f"{len(predictions):,} predictions in {out}")
+    elif json_path is None:
+        click.echo(predictions.write_csv(), nl=False)
+    _write_json(json_path, {"predictions": predictions.to_dicts()})
+
+
+@main.command()
+@click.argument("numbers", nargs=-1, type=click.IntRange(1, 5))
+@click.option("--out", type=PATH, default=Path("cases"), show_default=True, help="A folder for the pictures.")
+@click.option("--mnist", type=PATH, help="A folder with MNIST's four IDX files, for case 5.")
+@json_option
+@reports_errors
+def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: str | None) -> None:
+    """Run the five networks that did not learn (or the NUMBERS of some): as they were, and cured."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from unstuck.cases import CASES, case5_mnist, run_cases
+    from unstuck.reports.plots import case_figure, save_figure
+    from unstuck.reports.terminal import cases_table
+
+    console = _console(json_path)
+    chosen = sorted(set(numbers or CASES))
+    note = case5_mnist.use_mnist(mnist) if 5 in chosen else ""
+    if note:
+        console.print(note)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("trainings")
+        outcomes = run_cases(
+            chosen, started=lambda total: progress.update(task, total=total), finished=lambda: progress.advance(task)
+        )
+    console.print(cases_table(CASES, outcomes))
+    for number, trainings in outcomes.items():
+        save_figure(case_figure(CASES[number], trainings), out / f"case{number}.png")
+    console.print(f"Pictures: {', '.join(str(out / f'case{number}.png') for number in outcomes)}")
+    _write_json(
+        json_path,
+        [
+            {
+                "id": number,
+                **{name: outcome.to_data() for name, outcome in trainings.items()},
+                "seconds": round(sum(outcome.seconds for outcome in trainings.values()), 3),
+            }
+            for number, trainings in outcomes.items()
+        ],
+    )
+
+
+def _parsed(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings as data: a value is what TOML makes of it, or else text."""
+    import tomllib
+
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals or not field:
+            raise OptionError(f"--set takes FIELD=VALUE, as in --set epochs=50; got {setting!r}")
+        try:
+            parsed[field.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed[field.strip()] = value
+    return parsed
+
+
+def _free_folder(wish: Path) -> Path:
+    """Return the wish, or the wish with the first number that is not taken."""
+    taken = 1
+    folder = wish
+    while folder.exists():
+        taken += 1
+        folder = wish.with_name(f"{wish.name}-{taken}")
+    return folder
+
+
+def _write_json(path: str | None, data: Any) -> None:
+    if path is None:
+        return
+    text = json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
+    if path == "-":
+        click.echo(text, nl=False)
+    else:
+        from unstuck.files import write_whole
+
+        write_whole(Path(path), text.encode())
+
+
+def _finite(data: Any) -> Any:
+    """Return the data with null for NaN and infinity, which JSON does not have."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _console(json_path: str | None) -> Console:
+    """Return where people read: standard output, unless that is kept for JSON."""
+    from rich.console import Console
+
+    return Console(stderr=json_path == "-")

@@ -1,0 +1,116 @@
+"""Pictures, by matplotlib. Figures are made without pyplot, so no window opens and none stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unstuck.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from unstuck.cases import Case, Outcome
+    from unstuck.run import Run
+
+HIDDEN_COLUMNS = ("epoch", "step", "loss", "validation_loss", "learning_rate", "seconds")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    write_whole(path, buffer.getvalue())
+
+
+def history_figure(run: Run) -> Figure:
+    """Draw the loss, and each metric, over the epochs; both y axes of losses start at 0."""
+    from matplotlib.figure import Figure
+
+    history = run.history
+    metrics = [name for name in history.columns if name not in HIDDEN_COLUMNS and not name.startswith("validation_")]
+    figure = Figure(figsize=(6 * (1 + len(metrics)), 4.2), layout="constrained")
+    panels = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
+    for axes, name in zip(panels, ["loss", *metrics], strict=True):
+        for column, label in ((name, "training"), (f"validation_{name}", "validation")):
+            if column in history:
+                cost_curve(axes, history["epoch"], history[column], label=label, from_zero=name == "loss")
+        axes.set(xlabel="epoch", ylabel=name)
+        if run.best_epoch:
+            axes.axvline(run.best_epoch, color="0.7", linestyle=":", label=f"lowest loss (epoch {run.best_epoch})")
+        axes.legend()
+    figure.suptitle(f"{_shape(run)}: stopped by {run.stopped}")
+    return figure
+
+
+def case_figure(case: Case, outcomes: dict[str, Outcome]) -> Figure:
+    """Draw a case: cost curve and what the network computes, as it was above, cured below."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    for row, (name, title) in zip(figure.subplots(2, 2), (("as_was", "as it was"), ("cured", "cured")), strict=True):
+        outcome = outcomes[name]
+        cost_curve(row[0], outcome.iterations, outcome.costs)
+        row[0].set(title=f"{title}: cost {outcome.loss:.4g}", xlabel="iterations or epochs", ylabel="cost")
+        case.draw(row[1], outcome)
+        row[1].set_title(outcome.summary, fontsize="medium")
+    figure.suptitle(f"Case {case.id}. {case.title}")
+    return figure
+
+
+def cost_curve(axes: Axes, x: Any, y: Any, label: str | None = None, from_zero: bool = True) -> None:
+    """Draw a curve whose y axis starts at 0, so that flat looks flat; a few points get markers."""
+    axes.plot(x, y, label=label, marker="o" if len(x) < 30 else None, markersize=3)
+    finite = np.asarray(y)[np.isfinite(y)]
+    if from_zero and finite.size and finite.min() >= 0:
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * finite.max()))
+    axes.grid(alpha=0.3)
+
+
+def decision_regions(axes: Axes, predict: Callable[[Any], Any], X: Any, y: Any) -> None:
+    """Draw which class is predicted where, over the points (n, 2) and their classes 0, 1, ..."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    margin = 0.05 * np.ptp(X, axis=0)
+    (left, bottom), (right, top) = X.min(axis=0) - margin, X.max(axis=0) + margin
+    across, up = np.meshgrid(np.linspace(left, right, 300), np.linspace(bottom, top, 300))
+    regions = np.asarray(predict(np.column_stack([across.ravel(), up.ravel()]))).reshape(across.shape)
+    colours = ListedColormap(colormaps["tab10"].colors[: int(np.max(y)) + 1])  # type: ignore[attr-defined]
+    limits = {"vmin": -0.5, "vmax": np.max(y) + 0.5, "cmap": colours}
+    axes.imshow(
+        regions,
+        extent=(left, right, bottom, top),
+        origin="lower",
+        alpha=0.3,
+        aspect="auto",
+        interpolation="nearest",
+        **limits,
+    )
+    points = axes.scatter(X[:, 0], X[:, 1], c=y, s=6, **limits)
+    handles, _ = points.legend_elements()
+    axes.legend(handles, [f"class {k}" for k in np.unique(y)], loc="upper right", fontsize="small")
+
+
+def image_mosaic(axes: Axes, images: Any, labels: Any, total: int, wrong: int) -> None:
+    """Draw up to 40 square images, each with the label it was given."""
+    side = int(np.sqrt(images.shape[1]))
+    across, down = 10, 4
+    pad = side + max(2, side // 4)
+    sheet = np.zeros((down * pad, across * pad))
+    for place, (image, label) in enumerate(zip(images[: across * down], labels, strict=False)):
+        top, left = place // across * pad, place % across * pad
+        sheet[top : top + side, left : left + side] = image.reshape(side, side)
+        axes.text(left + side, top + side, str(label), color="C1", ha="right", va="bottom", fontsize="small")
+    axes.imshow(sheet, cmap="gray_r")
+    axes.set(xticks=[], yticks=[], xlabel=f"{wrong:,} of {total:,} test images taken for another digit, and which")
+
+
+def _shape(run: Run) -> str:
+    widths = [run.network.inputs, *(layer.outputs for layer in run.network.dense)]
+    return "-".join(map(str, widths))

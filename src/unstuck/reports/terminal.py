@@ -1,0 +1,81 @@
+"""Tables and curves in the terminal, by rich and plotext."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from unstuck.cases import Case, Outcome
+    from unstuck.history import History
+    from unstuck.tabular import TableOutcome
+
+NAMES = {"as_was": "as it was", "cured": "cured"}
+
+
+def loss_curve(history: History, width: int = 72, height: int = 14) -> str:
+    """Return the loss curves drawn in characters, the y axis from 0."""
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(width, height)
+    highest = 0.0
+    for column, label in (("loss", "training loss"), ("validation_loss", "validation loss")):
+        if column in history:
+            finite = np.isfinite(history[column])
+            x, y = history["epoch"][finite].tolist(), history[column][finite].tolist()
+            plotext.plot(x, y, label=label)
+            highest = max([highest, *y])
+    plotext.ylim(0, highest * 1.05 or 1.0)
+    plotext.xlabel("epoch")
+    drawn: str = plotext.build()
+    return drawn
+
+
+def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:
+    """Return what there is to say about a training on a table."""
+    from rich.table import Table
+
+    run = outcome.run
+    layers = [str(run.network.inputs), *(f"{layer.outputs} {layer.activation.kind}" for layer in run.network.dense)]
+    table = Table(
+        title=f"{outcome.task} of {target!r}", title_justify="left", title_style="bold", show_header=False, box=None
+    )
+    table.add_row("rows", f"{outcome.train_rows:,} to train on, {outcome.test_rows:,} held out")
+    table.add_row("network", " - ".join(layers))
+    for name, value in outcome.metrics.items():
+        table.add_row(f"held-out {name}", f"[bold]{value:.4f}[/]   (the best constant: {outcome.constant[name]:.4f})")
+    table.add_row(
+        "stopped by", f"{run.stopped}{f': {run.failure}' if run.failure else ''}; best epoch {run.best_epoch}"
+    )
+    table.add_row("seconds", f"{run.seconds:.1f}")
+    table.add_row("kept in", f"{folder}/   recipe.toml  run.toml  arrays.safetensors  curve.png")
+    return table
+
+
+def cases_table(cases: Mapping[int, Case], outcomes: Mapping[int, Mapping[str, Outcome]]) -> Table:
+    """Return the table of all cases: what each had, where its cost stood, what the cure reached, seconds."""
+    from rich.table import Table
+
+    table = Table(title="Five networks that did not learn", title_style="bold", show_lines=False)
+    table.add_column("case", justify="right")
+    table.add_column("training")
+    table.add_column("cost", justify="right")
+    table.add_column("what came of it", ratio=1)
+    table.add_column("seconds", justify="right")
+    for number, trainings in outcomes.items():
+        case = cases[number]
+        table.add_section()
+        table.add_row(f"[bold]{number}[/]", f"[bold]{case.title}[/]", "", f"[italic]{case.fault}[/]", "")
+        for name, outcome in trainings.items():
+            shown = NAMES.get(name, name.replace("_", " "))
+            style = {"as_was": "red", "cured": "green"}.get(name, "")
+            table.add_row("", shown, f"{outcome.loss:.6g}", outcome.summary, f"{outcome.seconds:.1f}", style=style)
+    return table

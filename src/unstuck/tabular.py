@@ -1,0 +1,164 @@
+"""From a file of rows to a trained network and an honest number, and from a run to predictions: the commands' work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.data.inputs import Inputs
+from unstuck.data.readers import read_features, read_features_and_target
+from unstuck.data.splits import hold_out
+from unstuck.data.targets import Targets
+from unstuck.errors import FileError
+from unstuck.functions.activations import Identity, ReLU, Softmax
+from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
+from unstuck.metrics import evaluate
+from unstuck.recipe import Dense, EarlyStopping, Recipe
+from unstuck.run import Run
+from unstuck.training.prepare import take
+from unstuck.training.train import train
+
+if TYPE_CHECKING:
+    import polars
+
+MOST_CLASSES = 20
+"""Integers with more distinct values than this are numbers to predict, not classes."""
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class TableOutcome:
+    """A run on a table's rows. `metrics` are of the held-out rows, `constant` those of the best constant prediction."""
+
+    run: Run
+    task: Task
+    train_rows: int
+    test_rows: int
+    metrics: dict[str, float]
+    constant: dict[str, float]
+
+    def to_data(self) -> dict[str, Any]:
+        """Return plain data, with stable names."""
+        return {
+            "task": self.task,
+            "train_rows": self.train_rows,
+            "test_rows": self.test_rows,
+            "metrics": self.metrics,
+            "constant": self.constant,
+            "loss": float(self.run.history["loss"][-1]) if len(self.run.history) else None,
+            "stopped": self.run.stopped,
+            "best_epoch": self.run.best_epoch,
+            "seconds": round(self.run.seconds, 3),
+            "recipe": self.run.recipe.to_data(),
+        }
+
+
+def train_table(
+    path: Path,
+    target: str,
+    folder: Path,
+    *,
+    task: Task | None = None,
+    recipe: Recipe | None = None,
+    settings: Mapping[str, Any] | None = None,
+    test_fraction: float = 0.2,
+) -> TableOutcome:
+    """Train on the rows of a file, measure on held-out ones, and keep the run in a new folder.
+
+    Args:
+        path: CSV, Parquet or NPZ.
+        target: the column to predict.
+        folder: where the run goes.
+        task: None lets the target decide: text, true/false and integers of few values are classes.
+        recipe: None takes `default_recipe`.
+        settings: fields of the recipe to change, by their dotted paths.
+        test_fraction: share of the rows that neither training nor early stopping sees.
+
+    Raises:
+        UnstuckError: when file, data, recipe and settings do not fit; nothing is written then.
+    """
+    if folder.exists():
+        raise FileError(f"{folder} exists already; choose another name with --out, or remove it first")
+    X, y = read_features_and_target(path, target)
+    classes = looks_like_classes(y) if task is None else task == "classification"
+    if recipe is None:
+        recipe = default_recipe(len(y), len(np.unique(y)) if classes else None)
+    recipe = recipe.with_settings(settings or {})
+    kept, held = np.arange(len(y)), np.arange(0)
+    if test_fraction:
+        kept, held = hold_out(y, test_fraction, recipe.seed, stratify=classes)
+    run = train(recipe, take(X, kept), y[kept])
+    run.save(folder)
+    metrics, constant = {}, {}
+    if test_fraction:
+        metrics = run.evaluate(take(X, held), y[held])
+        constant = _constant_metrics(tuple(metrics), y[kept], y[held], classes=run.targets.classes is not None)
+    return TableOutcome(
+        run=run,
+        task="regression" if run.targets.classes is None else "classification",
+        train_rows=len(kept),
+        test_rows=len(held),
+        metrics=metrics,
+        constant=constant,
+    )
+
+
+def predict_table(run_folder: Path, path: Path) -> polars.DataFrame:
+    """Return a table of predictions for the rows of a file; for classes, of their probabilities too.
+
+    Raises:
+        UnstuckError: when the run or the file cannot be used.
+    """
+    import polars
+
+    run = Run.load(run_folder)
+    X = read_features(path)
+    predictions = np.asarray(run.predict(X))
+    if predictions.ndim == 2:
+        return polars.DataFrame({f"prediction_{k}": predictions[:, k] for k in range(predictions.shape[1])})
+    columns: dict[str, Any] = {"prediction": predictions}
+    if run.targets.classes is not None:
+        probabilities = run.predict_proba(X)
+        columns |= {f"probability_{label}": probabilities[:, k] for k, label in enumerate(run.targets.classes)}
+    return polars.DataFrame(columns)
+
+
+def looks_like_classes(y: npt.NDArray[Any]) -> bool:
+    """Tell whether targets are labels: text, true/false, or whole numbers of at most 20 different values."""
+    if y.dtype.kind not in "fiu":
+        return True
+    return bool((y == np.rint(y)).all()) and len(np.unique(y)) <= MOST_CLASSES
+
+
+def default_recipe(rows: int, classes: int | None) -> Recipe:
+    """Return a sensible network for `rows` rows: two ReLU layers, Adam, everything standardised, early stopping.
+
+    Args:
+        rows: of the table.
+        classes: None for regression.
+    """
+    return Recipe(
+        [Dense(128, ReLU()), Dense(64, ReLU()), Dense(classes or 1, Softmax() if classes else Identity())],
+        loss=CategoricalCrossEntropy() if classes else SquaredError(),
+        batch_size=int(np.clip(2 ** round(np.log2(rows / 150)), 16, 256)),
+        epochs=100,
+        inputs=Inputs(scaling="standard", missing="mean", categories="one_hot"),
+        targets=Targets(scaling="none" if classes else "standard"),
+        validation_fraction=0.15,
+        metrics=() if classes else ("r2", "rmse"),
+        early_stopping=EarlyStopping(patience=8),
+    )
+
+
+def _constant_metrics(names: tuple[str, ...], y: Any, held_y: Any, classes: bool) -> dict[str, float]:
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    dummy = (DummyClassifier(strategy="prior") if classes else DummyRegressor()).fit(np.zeros((len(y), 1)), y)
+    nothing = np.zeros((len(held_y), 1))
+    return evaluate(names, held_y, dummy.predict(nothing), dummy.predict_proba(nothing) if classes else None)
