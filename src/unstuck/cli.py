@@ -141,7 +141,7 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("trainings")
         outcomes = run_cases(
-            chosen, started=lambda total: progress.update(task, total=total), finished=lambda: progress.advance(task)
+            chosen, begun=lambda total: progress.update(task, total=total), advanced=lambda: progress.advance(task)
         )
     console.print(cases_table(CASES, outcomes))
     for number, trainings in outcomes.items():

@@ -14,6 +14,7 @@ from unstuck.functions.activations import ReLU, Sigmoid, Softmax
 from unstuck.functions.initializers import Normal
 from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
 from unstuck.functions.optimizers import SGD, Adam
+from unstuck.functions.schedules import CosineDecay
 from unstuck.recipe import Dense, Recipe
 from unstuck.run import Run
 from unstuck.training.train import train
@@ -39,6 +40,7 @@ CURED = Recipe(
     [Dense(64, ReLU()), Dense(64, ReLU()), Dense(3, Softmax())],
     loss=CategoricalCrossEntropy(),
     optimizer=Adam(learning_rate=0.01),
+    schedule=CosineDecay(),
     inputs=Inputs(scaling="standard"),
     epochs=200,
 )

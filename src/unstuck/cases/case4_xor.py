@@ -83,7 +83,7 @@ def as_was() -> Outcome:
     X, _ = xor()
     w, iterations, costs = settle(alpha=0.01, seed=0, steps=400_000, every=4_000)
     ends = [
-        settle(alpha, seed, steps=int(4_000 / alpha), every=int(4_000 / alpha))[2][-1]
+        settle(alpha, seed, steps=int(8_000 / alpha), every=int(8_000 / alpha))[2][-1]
         for alpha in (0.1, 1.0, 10.0, 100.0)
         for seed in range(3)
     ]

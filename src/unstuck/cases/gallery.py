@@ -1,59 +1,43 @@
-"""All cases, and how to run them: each training in a process of its own, as many at once as there are cores."""
+"""All cases, and how to run them: as many trainings at once as there are cores, each on one."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 
 from unstuck.cases import case1_spiral, case2_dropout, case3_parabola, case4_xor, case5_mnist
 from unstuck.cases.case import Case, Outcome
 
-CASES: dict[int, Case] = {
-    module.CASE.id: module.CASE for module in (case1_spiral, case2_dropout, case3_parabola, case4_xor, case5_mnist)
-}
+MODULES = (case1_spiral, case2_dropout, case3_parabola, case4_xor, case5_mnist)
+CASES: dict[int, Case] = {module.CASE.id: module.CASE for module in MODULES}
 
 Outcomes = dict[int, dict[str, Outcome]]
 """The outcomes of each case's trainings, by the case's id and the training's name."""
 
 
-def run_cases(ids: Iterable[int], started: Callable[[int], None], finished: Callable[[], None]) -> Outcomes:
+def run_cases(ids: Iterable[int], begun: Callable[[int], None], advanced: Callable[[], None]) -> Outcomes:
     """Run all trainings of the cases.
 
     Args:
         ids: of the cases.
-        started: told how many trainings there are.
-        finished: told of each that is done.
+        begun: told how many trainings there are.
+        advanced: told of each that is done.
     """
-    jobs = [
-        (number, name) for number in sorted(ids, reverse=True) for name in CASES[number].trainings
-    ]  # long ones first
-    started(len(jobs))
+    from joblib import Parallel, delayed, parallel_config
+
+    chosen = sorted(ids)
+    jobs = [(number, name) for number in reversed(chosen) for name in CASES[number].trainings]  # the longest first
+    begun(len(jobs))
     found: dict[tuple[int, str], Outcome] = {}
-    context = multiprocessing.get_context("spawn")  # safe beside threads
-    with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), mp_context=context, initializer=_one_thread) as pool:
-        futures = {pool.submit(_run, *job): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                finished()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return {number: {name: found[number, name] for name in CASES[number].trainings} for number in sorted(ids)}
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        for job, outcome in Parallel(n_jobs=-1, return_as="generator_unordered")(delayed(_run)(*job) for job in jobs):
+            found[job] = outcome
+            advanced()
+    return {number: {name: found[number, name] for name in CASES[number].trainings} for number in chosen}
 
 
-def _one_thread() -> None:
-    """Keep each process to one core; together they use them all."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
-def _run(number: int, name: str) -> Outcome:
+def _run(number: int, name: str) -> tuple[tuple[int, str], Outcome]:
     began = time.perf_counter()
     outcome = CASES[number].trainings[name]()
-    return replace(outcome, seconds=time.perf_counter() - began)
+    return (number, name), replace(outcome, seconds=time.perf_counter() - began)

@@ -1,228 +1,210 @@
-"""Inputs: from the columns a user has to the columns a network takes.
-
-`Inputs` is the recipe's part: what to do. `FittedInputs` is the run's part: what the training rows made of it.
-"""
+"""The preprocessing of X: missing values, scaling and categories, as a recipe names it and as fitted to data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import StringConstraints
 
 from unstuck.arrays import Array
+from unstuck.data.missing import Missing, check_numbers, check_texts, fit_replacements
+from unstuck.data.scaling import Scaling, fit_scaling
+from unstuck.data.tables import as_table, column_kinds, default_names, number_array, number_columns
 from unstuck.description import Description, described
 from unstuck.errors import DataError, did_you_mean
 
-MISSING = "(missing)"
-"""The category that stands for a missing value."""
+if TYPE_CHECKING:
+    import polars as pl
+
+Text = Annotated[str, StringConstraints(strip_whitespace=False)]
+"""Text as it stands in the data; other texts in a description lose the whitespace around them."""
+
+MOST_CATEGORIES = 1000
 
 
 @described
 class Inputs(Description):
-    """How features become inputs.
+    """How X becomes the network's inputs. It is fitted on the training rows and stored with the run.
 
     Args:
-        scaling: of numeric columns: "none"; "standard", (x - mean) / std; "minmax", (x - min) / (max - min). A constant
-            column becomes 0.
-        missing: what replaces a missing number: the column's "mean" or "median"; "error" refuses. In a categorical
-            column, where it is allowed, missing is a category of its own.
-        categories: "one_hot" gives each category of a text or boolean column an input of its own; a category that did not
-            occur in training makes all of them 0. "error" refuses text.
+        scaling: "none", "standard" or "minmax", of the columns of numbers.
+        missing: what stands in for missing values (NaN, null): "error" allows none; "mean", "median" and
+            "most_frequent" are taken from the column. With these, missing is a category of its own in a column of text.
+        categories: "one_hot" turns a column of text into a column of 0 and 1 for each category; "error" refuses text.
+
+    >>> fitted = Inputs(scaling="standard", categories="one_hot").fit({"age": [30, 50], "sex": ["male", "female"]})
+    >>> fitted.feature_names
+    ('age', 'sex=female', 'sex=male')
+    >>> fitted.transform({"sex": ["female"], "age": [40]})
+    array([[0., 1., 0.]])
     """
 
-    scaling: Literal["none", "standard", "minmax"] = "none"
-    missing: Literal["error", "mean", "median"] = "error"
+    scaling: Scaling = "none"
+    missing: Missing = "error"
     categories: Literal["error", "one_hot"] = "error"
 
     def fit(self, X: Any) -> FittedInputs:
-        """Learn means, scales and categories from the training rows X, an array (n, i) or a table.
+        """Learn from the training rows what `transform` needs.
+
+        Args:
+            X: an array (n, i) of numbers, or a table (polars, pandas, a dict of columns) of numbers and text.
 
         Raises:
-            DataError: when X cannot be used.
-
-        >>> Inputs(scaling="standard").fit(np.array([[1.0], [3.0]])).transform(np.array([[5.0]]))
-        array([[3.]])
+            DataError: when X is empty, holds infinite or missing values, has a wrong type or shape, or holds text that
+                `categories` does not allow.
         """
-        columns = _columns(X)
-        if not columns or not len(next(iter(columns.values()))):
-            raise DataError(f"there are no training data: {len(columns)} columns, no rows")
-        named = not _is_array(X)
-        return FittedInputs(self, tuple(self._fit_column(name, values) for name, values in columns.items()), named)
-
-    def _fit_column(self, name: str, values: npt.NDArray[Any]) -> Column:
-        if values.dtype == object:
+        table = as_table(X)
+        if table is None:
+            numbers = number_array(X)
+            kinds: tuple[list[str], list[str]] = list(default_names(numbers.shape[1])), []
+        else:
+            kinds = column_kinds(table)
+            numbers = number_columns(table, kinds[0])
+        names, texts = kinds
+        if not len(numbers) or not names + texts:
+            raise DataError(f"X has {len(numbers)} rows and {len(names + texts)} columns: nothing to learn from")
+        levels, missing_levels = {}, []
+        if table is not None and texts:
             if self.categories == "error":
-                raise DataError(
-                    f"column {name!r} holds text such as {_first_text(values)!r}, and a network takes numbers: "
-                    'write inputs=Inputs(categories="one_hot"), or turn it into numbers first'
-                )
-            found = {MISSING if value is None else value for value in values}
-            if MISSING in found and self.missing == "error":
-                raise self._missing(name, np.array([value is None for value in values]))
-            return Column(name, categories=tuple(sorted(found)))
-        missing = np.isnan(values)
-        if missing.any() and self.missing == "error":
-            raise self._missing(name, missing)
-        present = values[~missing]
-        if not present.size:
-            raise DataError(f"column {name!r} has no value in any of the {len(values)} training rows; leave it out")
-        fill = float(np.median(present) if self.missing == "median" else present.mean())
-        filled = np.where(missing, fill, values)
-        shift, scale = 0.0, 1.0
-        if self.scaling == "standard":
-            shift, scale = float(filled.mean()), float(filled.std())
-        elif self.scaling == "minmax":
-            shift, scale = float(filled.min()), float(np.ptp(filled))
-        tiny = 10 * np.finfo(np.float64).eps * max(abs(shift), np.finfo(np.float64).tiny)
-        return Column(name, fill=fill, shift=shift, scale=scale if scale > tiny else 1.0)
-
-    @staticmethod
-    def _missing(name: str, where: npt.NDArray[np.bool_]) -> DataError:
-        return DataError(
-            f"column {name!r} has {np.count_nonzero(where):,} missing values, the first in row {np.argmax(where)} "
-            '(counted from 0): write inputs=Inputs(missing="mean"), or fill them in first'
-        )
+                raise DataError(f'{_describe_text(table[texts[0]])}; write inputs=Inputs(categories="one_hot")')
+            check_texts(table, texts, self.missing)
+            levels = {name: _levels(table[name]) for name in texts}
+            missing_levels = [name for name in texts if table[name].null_count()]
+        has_missing = check_numbers(numbers, names, self.missing)
+        fill = fit_replacements(numbers, names, self.missing)
+        if has_missing:
+            numbers = np.where(np.isnan(numbers), fill, numbers)
+        shift, scale = fit_scaling(numbers, self.scaling)
+        return FittedInputs(self, table is not None, tuple(names), fill, shift, scale, levels, tuple(missing_levels))
 
 
-@dataclass(frozen=True)
-class Column:
-    """What was learned about one column: numbers to fill, shift and scale by, or the categories it has."""
+@described
+class FittedInputs(Description):
+    """`Inputs`, fitted: the columns of the training and the values it took from them.
 
-    name: str
-    fill: float = 0.0
-    shift: float = 0.0
-    scale: float = 1.0
-    categories: tuple[str, ...] = ()
+    Args:
+        inputs: what was fitted.
+        by_name: the training data were a table, so the columns of a new table are matched by name.
+        numbers: the names of the columns of numbers, in order.
+        fill: what stands in for a missing value in each of them; empty where none may be missing.
+        shift: x' = (x - shift) / scale; empty without scaling.
+        scale: likewise.
+        levels: the categories of each column of text.
+        missing_levels: the columns of text in which missing is a category too, after the others.
+    """
+
+    inputs: Inputs
+    by_name: bool
+    numbers: tuple[Text, ...]
+    fill: tuple[float, ...]
+    shift: tuple[float, ...]
+    scale: tuple[float, ...]
+    levels: dict[Text, tuple[Text, ...]]
+    missing_levels: tuple[Text, ...]
 
     @property
-    def feature_names(self) -> list[str]:
-        return [f"{self.name}={category}" for category in self.categories] or [self.name]
-
-
-@dataclass(frozen=True)
-class FittedInputs:
-    """The recipe's `Inputs`, fitted. `named` tells whether columns are found by name (a table) or by place (an array)."""
-
-    description: Inputs
-    columns: tuple[Column, ...]
-    named: bool
-
-    @property
-    def feature_names(self) -> list[str]:
-        """The names of the network's inputs."""
-        return [name for column in self.columns for name in column.feature_names]
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the network's inputs: the numbers, then the categories as `"column=category"`."""
+        names = list(self.numbers)
+        for column, levels in self.levels.items():
+            names += [f"{column}={level}" for level in levels]
+            names += [f"{column} missing"] * (column in self.missing_levels)
+        return tuple(names)
 
     def transform(self, X: Any) -> Array:
-        """Return the network's inputs, of shape (n, i).
+        """Return the network's inputs (n, columns), in the order of `feature_names`.
+
+        They are float64, except that an array of float32 with nothing to be done to it is returned as it is. A table's
+        columns may come in any order, with others among them. A category that the training did not have is all zeros.
+
+        Args:
+            X: an array or a table with the columns of the training.
 
         Raises:
-            DataError: when columns are missing, of another kind than in training, or hold values that cannot be used.
+            DataError: when X lacks columns, is empty, or holds values that `fit` would refuse.
         """
-        if self._leaves_unchanged() and isinstance(X, np.ndarray) and X.dtype in (np.float32, np.float64):
-            _check_array(X)
-            self._check_width(X.shape[1])
-            if np.isfinite(X).all():
-                return X
-        given = _columns(X)
-        if not self.named:
-            self._check_width(len(given))
-            given = {column.name: values for column, values in zip(self.columns, given.values(), strict=True)}
-        absent = [column.name for column in self.columns if column.name not in given]
-        if absent:
-            raise DataError(f"the table lacks the columns {absent}{did_you_mean(absent[0], given)}")
-        parts = [self._transform_column(column, given[column.name]) for column in self.columns]
-        return np.concatenate(parts, axis=1)
+        table = as_table(X)
+        if table is None:
+            numbers = self._from_array(X)
+        elif self.by_name:
+            table = self._matched(table)
+            numbers = number_columns(table, self.numbers)
+            check_texts(table, list(self.levels), self.inputs.missing)
+        else:
+            names, texts = column_kinds(table)
+            if texts:
+                raise DataError(f"{_describe_text(table[texts[0]])}, but the training data were all numbers")
+            numbers = self._from_array(number_columns(table, names))
+        if not len(numbers):
+            raise DataError("X has no rows")
+        if check_numbers(numbers, self.numbers, self.inputs.missing):
+            numbers = np.where(np.isnan(numbers), self.fill, numbers)
+        if self.scale:
+            numbers = numbers - np.array(self.shift)
+            numbers /= np.array(self.scale)
+        if table is None or not self.levels:
+            return numbers
+        return np.hstack([numbers, *(self._one_hot(table[column]) for column in self.levels)])
 
-    def _leaves_unchanged(self) -> bool:
-        return not self.named and self.description.scaling == "none" and not any(c.categories for c in self.columns)
+    def _from_array(self, X: Any) -> Array:
+        if self.levels:
+            raise DataError(
+                f"X is an array, but the training data had columns of text, such as {next(iter(self.levels))!r}: "
+                f"pass a table with the columns {', '.join([*self.numbers, *self.levels])}"
+            )
+        array = number_array(X)
+        if array.shape[1] != len(self.numbers):
+            raise DataError(f"X has {array.shape[1]} columns, but the training data had {len(self.numbers)}")
+        return array
 
-    def _check_width(self, width: int) -> None:
-        if width != len(self.columns):
-            raise DataError(f"X has {width} columns, but the network was trained on {len(self.columns)}")
+    def _matched(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the table's columns that were in the training, each of the kind it had there."""
+        import polars as pl
 
-    def _transform_column(self, column: Column, values: npt.NDArray[Any]) -> Array:
-        if column.categories:
-            if values.dtype != object:
-                raise DataError(f"column {column.name!r} holds numbers, but held text such as {column.categories[0]!r}")
-            of_row = np.array([MISSING if value is None else value for value in values], dtype=object)
-            return (of_row[:, None] == np.array(column.categories, dtype=object)).astype(np.float64)
-        if values.dtype == object:
-            raise DataError(f"column {column.name!r} holds text such as {_first_text(values)!r}, but held numbers")
-        missing = np.isnan(values)
-        if missing.any() and self.description.missing == "error":
-            raise Inputs._missing(column.name, missing)
-        filled = np.where(missing, column.fill, values)
-        return ((filled - column.shift) / column.scale)[:, None]
+        wanted = [*self.numbers, *self.levels]
+        lacking = [name for name in wanted if name not in table.columns]
+        if lacking:
+            others = [name for name in table.columns if name not in wanted]
+            hint = did_you_mean(lacking[0], others) if others else ""
+            raise DataError(
+                f"X lacks {len(lacking)} of the {len(wanted)} columns of the training: "
+                f"{', '.join(map(repr, lacking))}{hint}"
+            )
+        table = table.select(wanted)
+        _, texts = column_kinds(table)
+        for name in texts:
+            if name not in self.levels:
+                raise DataError(f"{_describe_text(table[name])}, but in the training it was a column of numbers")
+        return table.with_columns(pl.col(list(self.levels)).cast(pl.String)) if self.levels else table
 
-    def to_data(self) -> dict[str, Any]:
-        """Return plain data that `from_data` reads back without loss."""
-        columns = [{**asdict(column), "categories": list(column.categories)} for column in self.columns]
-        return {"description": self.description.to_data(), "columns": columns, "named": self.named}
+    def _one_hot(self, column: pl.Series) -> Array:
+        """Return a column of 0 and 1 for each level."""
+        import polars as pl
 
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> FittedInputs:
-        """Read what `to_data` wrote."""
-        columns = tuple(Column(**{**column, "categories": tuple(column["categories"])}) for column in data["columns"])
-        return cls(Inputs.from_data(data["description"]), columns, data["named"])
-
-
-def _columns(X: Any) -> dict[str, npt.NDArray[Any]]:
-    """Return columns by name: float64 where numeric (NaN where missing), object where text (None where missing)."""
-    if _is_array(X):
-        X = np.asarray(X)
-        _check_array(X)
-        return {f"x{j}": _numeric(f"x{j}", X[:, j]) for j in range(X.shape[1])}
-    names = X.keys() if isinstance(X, Mapping) else X.columns
-    return {str(name): _column(str(name), X[name]) for name in names}
+        levels = self.levels[column.name]
+        codes = column.replace_strict(list(levels), range(len(levels)), default=-1, return_dtype=pl.Int32).to_numpy()
+        one_hot = np.asarray(codes[:, None] == np.arange(len(levels)), dtype=np.float64)
+        return np.column_stack([one_hot, column.is_null()]) if column.name in self.missing_levels else one_hot
 
 
-def _is_array(X: Any) -> bool:
-    return isinstance(X, np.ndarray | Sequence)
+def _levels(column: pl.Series) -> tuple[str, ...]:
+    import polars as pl
 
-
-def _check_array(X: npt.NDArray[Any]) -> None:
-    if X.ndim != 2:
-        hint = "; a single feature is a column: X.reshape(-1, 1)" if X.ndim == 1 else ""
-        raise DataError(f"X must have two dimensions, rows and features; got shape {X.shape}{hint}")
-    if X.dtype.kind not in "fiub":
+    levels = column.drop_nulls().cast(pl.String).unique().sort().to_list()
+    if len(levels) > MOST_CATEGORIES:
         raise DataError(
-            f"X is an array of {X.dtype}, and a network takes numbers: give text and mixed columns as a table "
-            '(polars, pandas, or a dict of columns) with inputs=Inputs(categories="one_hot")'
+            f"column {column.name!r} of X has {len(levels):,} categories in {len(column):,} rows, and each would be an "
+            f"input of its own (at most {MOST_CATEGORIES:,}); remove the column, or merge categories"
         )
+    return tuple(levels)
 
 
-def _column(name: str, series: Any) -> npt.NDArray[Any]:
-    """Return a column of a table, whatever made it: polars, pandas, an array, a list."""
-    values = np.asarray(series.to_numpy() if hasattr(series, "to_numpy") else series)
-    if values.ndim != 1:
-        raise DataError(f"column {name!r} has shape {values.shape}; a column has one value a row")
-    if values.dtype.kind in "fiu":
-        return _numeric(name, values)
-    if values.dtype.kind == "b":
-        return np.array([str(value) for value in values], dtype=object)
-    absent = [value is None or value != value or str(value) == "<NA>" for value in values.tolist()]
-    if all(gone or isinstance(value, int | float) for value, gone in zip(values.tolist(), absent, strict=True)):
-        filled = [np.nan if gone else float(value) for value, gone in zip(values.tolist(), absent, strict=True)]
-        return _numeric(name, np.array(filled))
-    if values.dtype.kind not in "OUST":
-        raise DataError(f"column {name!r} holds {values.dtype}, which is neither numbers nor text; convert it first")
-    texts = [None if gone else str(value) for value, gone in zip(values.tolist(), absent, strict=True)]
-    return np.array(texts, dtype=object)
+def _describe_text(column: pl.Series) -> str:
+    """Say where a column holds text, at the first value that is no number if there is one."""
+    import polars as pl
 
-
-def _numeric(name: str, values: npt.NDArray[Any]) -> Array:
-    numbers = values.astype(np.float64)
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        raise DataError(
-            f"column {name!r} has {np.count_nonzero(infinite):,} infinite values, the first in row "
-            f"{np.argmax(infinite)} (counted from 0); no network can use them: replace or leave out those rows"
-        )
-    return numbers
-
-
-def _first_text(values: npt.NDArray[Any]) -> str:
-    return next((str(value) for value in values if value is not None), "")
+    text = column.cast(pl.String)
+    is_text = text.is_not_null() & text.cast(pl.Float64, strict=False).is_null()
+    row = is_text.arg_max() or 0
+    return f"column {column.name!r} of X holds text, {text[row]!r} in row {row:,} (counted from 0)"

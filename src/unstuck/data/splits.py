@@ -35,8 +35,8 @@ def hold_out(y: npt.NDArray[Any], fraction: float, seed: int, stratify: bool) ->
     count = int(np.ceil(fraction * n))
     if not 0 < count < n:
         raise DataError(
-            f"holding out {fraction:g} of {n} rows leaves {n - count} to train on and {count} to validate with; both need at "
-            "least one: give more rows, or another validation_fraction"
+            f"holding out {fraction:g} of {n} rows leaves {n - count} to train on and {count} to validate with; "
+            "both need at least one: give more rows, or another validation_fraction"
         )
     labels = None
     if stratify:

@@ -65,10 +65,14 @@ def case_figure(case: Case, outcomes: dict[str, Outcome]) -> Figure:
 
 def cost_curve(axes: Axes, x: Any, y: Any, label: str | None = None, from_zero: bool = True) -> None:
     """Draw a curve whose y axis starts at 0, so that flat looks flat; a few points get markers."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     axes.plot(x, y, label=label, marker="o" if len(x) < 30 else None, markersize=3)
     finite = np.asarray(y)[np.isfinite(y)]
     if from_zero and finite.size and finite.min() >= 0:
         axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * finite.max()))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid(alpha=0.3)
 
 

@@ -1,0 +1,107 @@
+"""CSV: text with delimiters, read by polars, with the types, the missing values and the faults made plain."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unstuck.errors import FileError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MISSING = ("", "?")
+"""What stands for a missing value."""
+
+
+def parse_csv(content: bytes, path: Path) -> pl.DataFrame:
+    r"""Return the table in the content of a CSV file.
+
+    The first line names the columns; the delimiter is the one of comma, semicolon and tab that it has most of.
+    Whitespace around values is dropped; a value that is empty or `?` is missing. A column is made of integers, numbers
+    or true/false if all its values are, else of text.
+
+    Args:
+        content: UTF-8 text, unpacked.
+        path: where it is from, for error messages.
+
+    Raises:
+        FileError: when the text is broken, with the line.
+
+    >>> parse_csv(b"age, class\n39, State-gov\n?, Private\n", Path("people.csv")).rows()
+    [(39, 'State-gov'), (None, 'Private')]
+    """
+    import polars as pl
+
+    content = content.rstrip(b"\r\n")
+    delimiter, names = _header(content, path)
+    try:
+        table = pl.read_csv(content, separator=delimiter, infer_schema=False, new_columns=names)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        fault = _fault(content, delimiter, len(names)) or str(error).splitlines()[0]
+        raise FileError(f"{path} is a broken CSV: {fault}") from None
+    if len(names) > 1 and table[names[-1]].null_count():  # polars completes a row that is too short
+        fault = _fault(content, delimiter, len(names))
+        if fault:
+            raise FileError(f"{path} is a broken CSV: {fault}")
+    return table.select(_typed(column) for column in table)
+
+
+def _header(content: bytes, path: Path) -> tuple[str, list[str]]:
+    """Return the delimiter and the names of the columns.
+
+    Raises:
+        FileError: when the first line does not name columns.
+    """
+    first_line = content.split(b"\n", 1)[0]
+    try:
+        line = first_line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        line = "\0"
+    if "\0" in line:
+        raise FileError(f"{path} is no CSV: it begins with {content[:8]!r}, which is not text in UTF-8")
+    delimiter = max(",;\t", key=line.count)
+    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if not any(names):
+        raise FileError(f"the first line of {path} is empty; it must name the columns")
+    if "" in names:
+        place = names.index("") + 1
+        raise FileError(f"column {place} of {path} has no name; name it, or take it out if it only numbers the rows")
+    if twice:
+        raise FileError(f"{path} has more than one column called {twice[0]!r}; give each its own name")
+    return delimiter, names
+
+
+def _fault(content: bytes, delimiter: str, width: int) -> str:
+    """Return what is wrong with the first broken line, or nothing."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return f"line {line:,} is not text in UTF-8; save the file with that encoding"
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for fields in lines:
+            if len(fields or [""]) != width:
+                return f"line {lines.line_num:,} has {len(fields):,} values, but the first line names {width:,} columns"
+    except csv.Error as error:
+        return f"line {lines.line_num:,}: {error}"
+    return ""
+
+
+def _typed(column: pl.Series) -> pl.Series:
+    """Return a column of text as integers, numbers or booleans if every value is one."""
+    import polars as pl
+
+    text = column.str.strip_chars()
+    text = text.set(text.is_in(MISSING), None)
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = text.cast(dtype, strict=False)
+        if numbers.null_count() == text.null_count():
+            return numbers
+    lower = text.str.to_lowercase()
+    return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else text

@@ -1,0 +1,160 @@
+"""Readers: tables (CSV, Parquet), arrays (NPZ, NPY, IDX), and features and target out of either."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.data.content import existing, read_content
+from unstuck.data.delimited import parse_csv
+from unstuck.data.idx import parse_idx
+from unstuck.errors import DataError, FileError, did_you_mean
+
+if TYPE_CHECKING:
+    import polars as pl
+
+STARTS = {".npz": b"PK", ".npy": b"\x93NUMPY"}
+
+
+def read_table(path: str | Path) -> pl.DataFrame:
+    """Read a table from a CSV file (.csv, .tsv, either with .gz; see `parse_csv`) or a Parquet file.
+
+    Raises:
+        FileError: when the file is missing, cut short, or not what its name says; for a broken CSV with the line.
+        DataError: when the table has no rows.
+    """
+    import polars as pl
+
+    path = existing(path)
+    name = path.name.lower()
+    if name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        table = parse_csv(read_content(path), path)
+    elif name.endswith(".parquet"):
+        try:
+            table = pl.read_parquet(path, glob=False)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise FileError(f"{path} is no Parquet file, or damaged: {str(error).splitlines()[0]}") from None
+    else:
+        raise FileError(
+            f"{path} has no extension that unstuck knows: tables are .csv, .tsv (either with .gz) or .parquet; "
+            "arrays are .npz, .npy or IDX files such as labels-idx1-ubyte.gz"
+        )
+    if not len(table):
+        raise DataError(f"{path} has no rows, only the columns {', '.join(table.columns)}")
+    return table
+
+
+def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays of an .npz file by their names, or the one array of an .npy file as "X". Nothing is unpickled.
+
+    Raises:
+        FileError: when the file is missing, cut short, or not what its name says.
+        DataError: when it holds an object array.
+    """
+    path = existing(path)
+    start = STARTS.get(path.suffix.lower())
+    if start is None:
+        raise FileError(f"{path} has no extension of arrays, .npz or .npy")
+    with path.open("rb") as file:
+        if file.read(len(start)) != start:
+            raise FileError(f"{path} is no {path.suffix[1:].upper()} file: it does not begin as one")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"X": loaded}
+        with loaded:
+            return {name: np.asarray(loaded[name]) for name in loaded.files}
+    except Exception as error:  # NumPy and zipfile raise nearly anything on a damaged file
+        if "Object arrays" in str(error):
+            raise DataError(
+                f"{path} holds an object array, which is stored as a pickle and could run code when it is read; "
+                "save it again as numbers, X.astype(float)"
+            ) from None
+        raise FileError(f"{path} is cut short or damaged: {error}") from None
+
+
+def read_idx(path: str | Path) -> npt.NDArray[Any]:
+    """Read the array of an IDX file, the format of MNIST, plain or with .gz.
+
+    Raises:
+        FileError: when the file is missing, cut short, longer than its header says, or no IDX file.
+    """
+    path = existing(path)
+    return parse_idx(read_content(path), path)
+
+
+def read_features(path: str | Path) -> Any:
+    """Return features from a file: a table from CSV or Parquet, an array (n, i) from NPZ (its X), NPY or IDX.
+
+    Images, and other arrays of more than two dimensions, are laid out flat, one row each.
+
+    Raises:
+        FileError: when the file cannot be read.
+        DataError: when it has no features.
+    """
+    path = existing(path)
+    if _is_idx(path):
+        return _flat(read_idx(path))
+    if path.suffix.lower() in STARTS:
+        return _flat(_named(read_arrays(path), "X", path))
+    return read_table(path)
+
+
+def read_features_and_target(path: str | Path, target: str) -> tuple[Any, npt.NDArray[Any]]:
+    """Return features, as `read_features` does, and the target of each row, (n,).
+
+    Args:
+        path: a table or arrays.
+        target: of a table, a column; of an .npz file, an array; of an .npy or IDX file, another file beside it.
+
+    Raises:
+        FileError: when a file cannot be read.
+        DataError: when there is no such target, it is neither numbers nor text, or values of it are missing.
+    """
+    path = existing(path)
+    if _is_idx(path):
+        return read_features(path), read_idx(path.parent / target)
+    if path.suffix.lower() == ".npy":
+        return read_features(path), _named(read_arrays(path.parent / target), "X", path)
+    if path.suffix.lower() == ".npz":
+        return read_features(path), _named(read_arrays(path), target, path)
+    table = read_table(path)
+    if target not in table.columns:
+        raise DataError(f"{path} has no column {target!r}{did_you_mean(target, table.columns)}")
+    features = table.drop(target)
+    if not features.width:
+        raise DataError(f"{path} has no column but the target {target!r}; there is nothing to predict it from")
+    return features, _labels(table[target], path)
+
+
+def _is_idx(path: Path) -> bool:
+    return re.search(r"[.-]idx\d?(-ubyte)?(\.gz)?$", path.name.lower()) is not None
+
+
+def _named(arrays: dict[str, npt.NDArray[Any]], name: str, path: Path) -> npt.NDArray[Any]:
+    if name not in arrays:
+        raise DataError(f"{path} has no array {name!r}{did_you_mean(name, arrays)}")
+    return arrays[name]
+
+
+def _flat(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return X.reshape(len(X), -1) if X.ndim > 2 else X
+
+
+def _labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
+    import polars as pl
+
+    if column.null_count():
+        raise DataError(
+            f"the target {column.name!r} of {path} is missing in {column.null_count():,} of {len(column):,} rows, "
+            f"first in row {column.is_null().arg_max():,} (counted from 0); remove these rows"
+        )
+    if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+        return np.array(column.to_list(), dtype=str)
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return column.to_numpy()
+    raise DataError(f"the target {column.name!r} of {path} holds {column.dtype}; numbers or text are needed")

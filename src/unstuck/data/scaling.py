@@ -1,0 +1,43 @@
+"""Scaling columns: x' = (x - shift) / scale."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.errors import DataError
+
+Scaling = Literal["none", "standard", "minmax"]
+
+
+def fit_scaling(X: Array, scaling: Scaling) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return each column's shift and scale, or two empty tuples for "none".
+
+    "standard": the mean and the standard deviation (with divisor n), so that x' has mean 0 and variance 1. "minmax":
+    the minimum and the range, so that x' lies in [0, 1]. A constant column has scale 1 and becomes 0.
+
+    Args:
+        X: (n, i), finite, n at least 1.
+        scaling: which.
+
+    Raises:
+        DataError: when a column's spread is too large for float64.
+
+    >>> fit_scaling(np.array([[1.0, 5.0], [3.0, 5.0]]), "standard")
+    ((2.0, 5.0), (1.0, 1.0))
+    """
+    if scaling == "none":
+        return (), ()
+    low, high = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if scaling == "standard":
+            shift, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+        else:
+            shift, scale = low, high - low
+    constant = low == high
+    shift, scale = np.where(constant, low, shift), np.where(constant, 1.0, scale)
+    if not (np.isfinite(shift) & np.isfinite(scale) & (scale > 0)).all():
+        raise DataError(f"values from {X.min():.3g} to {X.max():.3g} cannot be scaled in float64; change their unit")
+    return tuple(shift.tolist()), tuple(scale.tolist())
