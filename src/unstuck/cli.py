@@ -74,8 +74,8 @@ def train(
     json_path: str | None,
 ) -> None:
     """Train a network on the rows of DATA (CSV, Parquet or NPZ), measure it on held-out rows, and keep the run."""
+    from unstuck.drawing import save_figure
     from unstuck.recipe import Recipe
-    from unstuck.reports.plots import history_figure, save_figure
     from unstuck.reports.terminal import loss_curve, training_table
     from unstuck.tabular import train_table
 
@@ -89,7 +89,7 @@ def train(
         settings=_parsed(settings),
         test_fraction=test_fraction,
     )
-    save_figure(history_figure(outcome.run), folder / "curve.png")
+    save_figure(outcome.run.plot(), folder / "curve.png")
     console = _console(json_path)
     if len(outcome.run.history) > 1:
         console.print(loss_curve(outcome.run.history), highlight=False, markup=False)
@@ -129,7 +129,8 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from unstuck.cases import CASES, case5_mnist, run_cases
-    from unstuck.reports.plots import case_figure, save_figure
+    from unstuck.drawing import save_figure
+    from unstuck.reports.pictures import case_figure
     from unstuck.reports.terminal import cases_table
 
     console = _console(json_path)

@@ -113,9 +113,11 @@ class Run:
 
     def plot(self) -> Figure:
         """Return a figure of the cost curve and the metrics; `figure.savefig(path)` keeps it."""
-        from unstuck.reports.plots import history_figure
+        from unstuck.drawing import history_figure
 
-        return history_figure(self)
+        widths = [self.network.inputs, *(layer.outputs for layer in self.network.dense)]
+        title = f"{'-'.join(map(str, widths))}: stopped by {self.stopped}"
+        return history_figure(self.history, title, self.best_epoch)
 
     def save(self, path: str | Path) -> None:
         """Write the run into a new folder: recipe.toml, run.toml and arrays.safetensors. No pickle.

@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from unstuck.recipe import Recipe
 
 
@@ -54,11 +52,9 @@ class Case:
         title: what was seen, in a few words.
         fault: what was wrong, in a few words.
         trainings: by name; "as_was" and "cured" are always there. Each returns its Outcome.
-        draw: draws what a network computes into axes.
     """
 
     id: int
     title: str
     fault: str
     trainings: dict[str, Callable[[], Outcome]]
-    draw: Callable[[Axes, Outcome], None]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from unstuck.arrays import Array
 from unstuck.cases.case import Case, Outcome
 from unstuck.data.generators import spiral
 from unstuck.data.inputs import Inputs
@@ -18,9 +19,6 @@ from unstuck.functions.schedules import CosineDecay
 from unstuck.recipe import Dense, Recipe
 from unstuck.run import Run
 from unstuck.training.train import train
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 AS_WAS = Recipe(
     [
@@ -51,17 +49,17 @@ def as_was() -> Outcome:
     X, y = spiral()
     run = train(AS_WAS, X, y)
     classes = np.rint(run.predict(X)).astype(int)
-    return _outcome(run, classes, y)
+    return _outcome(run, classes, X, y)
 
 
 def cured() -> Outcome:
     """Train one softmax unit a class, with cross-entropy."""
     X, y = spiral()
     run = train(CURED, X, y)
-    return _outcome(run, run.predict(X), y)
+    return _outcome(run, run.predict(X), X, y)
 
 
-def _outcome(run: Run, classes: npt.NDArray[Any], y: npt.NDArray[Any]) -> Outcome:
+def _outcome(run: Run, classes: npt.NDArray[Any], X: Array, y: npt.NDArray[Any]) -> Outcome:
     accuracy = float(np.mean(classes == y))
     predicted = {f"predicted_as_class_{k}": float(np.mean(classes == k)) for k in range(3)}
     return Outcome(
@@ -71,17 +69,8 @@ def _outcome(run: Run, classes: npt.NDArray[Any], y: npt.NDArray[Any]) -> Outcom
         costs=run.history["loss"],
         summary=f"{accuracy:.1%} right, class 2 predicted for {predicted['predicted_as_class_2']:.1%} of rows",
         recipe=run.recipe,
-        shown={"run": run},
+        shown={"predict": run.predict, "X": X, "y": y},
     )
-
-
-def draw(axes: Axes, outcome: Outcome) -> None:
-    """Draw the decision regions over the points."""
-    from unstuck.reports.plots import decision_regions
-
-    X, y = spiral()
-    run = outcome.shown["run"]
-    decision_regions(axes, lambda grid: np.rint(run.predict(grid)), X, y)
 
 
 CASE = Case(
@@ -89,5 +78,4 @@ CASE = Case(
     title="spiral: three classes, one sigmoid",
     fault="target 2 is outside the sigmoid's range (0, 1)",
     trainings={"as_was": as_was, "cured": cured},
-    draw=draw,
 )

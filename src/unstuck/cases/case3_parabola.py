@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from unstuck.cases.case import Case, Outcome
@@ -15,9 +13,6 @@ from unstuck.functions.penalties import L2
 from unstuck.recipe import Dense, Recipe
 from unstuck.run import Run
 from unstuck.training.train import train
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ROWS = 201
 DECAY = 1e-8
@@ -79,18 +74,8 @@ def _outcome(run: Run, more: dict[str, float]) -> Outcome:
         costs=run.history["loss"],
         summary=f"mean squared error {mse:.2g}, at most {bend:.2g} away from a straight line",
         recipe=run.recipe,
-        shown={"predictions": predictions, "line": line},
+        shown={"x": x, "y": y, "predictions": predictions, "line": line},
     )
-
-
-def draw(axes: Axes, outcome: Outcome) -> None:
-    """Draw the parabola and what the network makes of it."""
-    X, y = parabola(ROWS)
-    axes.plot(X[:, 0], y, color="0.7", linewidth=5, label="x²")
-    axes.plot(X[:, 0], outcome.shown["predictions"], label="network")
-    axes.plot(X[:, 0], outcome.shown["line"], ":", color="black", label="the straight line nearest to it")
-    axes.set(xlabel="x", ylabel="y")
-    axes.legend()
 
 
 CASE = Case(
@@ -98,5 +83,4 @@ CASE = Case(
     title="x squared comes out as a straight line",
     fault="a learning rate of 1e-6, and leaky ReLU on the output",
     trainings={"as_was": as_was, "cured": cured},
-    draw=draw,
 )

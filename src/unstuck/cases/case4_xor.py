@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from unstuck.functions.optimizers import Momentum
 from unstuck.functions.penalties import L2
 from unstuck.recipe import Dense, Recipe
 from unstuck.training.train import train
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 LAMBDA = 1e-4
 MOMENTUM = 0.9
@@ -98,7 +94,7 @@ def as_was() -> Outcome:
         iterations=np.array(iterations, dtype=float),
         costs=np.array(costs),
         summary=f"cost {costs[-1]:.8f}, outputs all 1/2, whatever the rate and the seed",
-        shown={"table": outputs(w, X)[:, 1]},
+        shown={"probabilities": outputs(w, X)[:, 1]},
     )
 
 
@@ -124,18 +120,8 @@ def _over_seeds(described: Recipe) -> Outcome:
         costs=first.history["loss"],
         summary=f"all four rows right from {learned} of {SEEDS} seeds",
         recipe=described,
-        shown={"table": first.predict_proba(xor()[0])[:, 1]},
+        shown={"probabilities": first.predict_proba(xor()[0])[:, 1]},
     )
-
-
-def draw(axes: Axes, outcome: Outcome) -> None:
-    """Draw the XOR table: the probability of 1 for each row."""
-    X, y = xor()
-    rows = [f"{a:.0f} xor {b:.0f} = {target}" for (a, b), target in zip(X, y, strict=True)]
-    axes.barh(rows, outcome.shown["table"], color=["C1" if target else "C0" for target in y])
-    axes.axvline(0.5, color="black", linestyle=":")
-    axes.set(xlim=(0, 1), xlabel="output: probability of 1")
-    axes.invert_yaxis()
 
 
 CASE = Case(
@@ -143,5 +129,4 @@ CASE = Case(
     title="XOR settles at 0.69314718",
     fault="the cost sees predictions passed in as data, so only its penalty is differentiated",
     trainings={"as_was": as_was, "connected_only": connected, "cured": cured},
-    draw=draw,
 )

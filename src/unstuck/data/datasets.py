@@ -40,10 +40,10 @@ class Dataset:
     """
 
     name: str
-    X: npt.NDArray[Any] | pl.DataFrame
+    X: Any
     y: npt.NDArray[Any]
-    X_test: npt.NDArray[Any] | pl.DataFrame | None = None
-    y_test: npt.NDArray[Any] | None = None
+    X_test: Any = None
+    y_test: Any = None
     feature_names: tuple[str, ...] = ()
     description: str = ""
 

@@ -43,7 +43,8 @@ def parse_csv(content: bytes, path: Path) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         fault = _fault(content, delimiter, len(names)) or str(error).splitlines()[0]
         raise FileError(f"{path} is a broken CSV: {fault}") from None
-    if len(names) > 1 and table[names[-1]].null_count():  # polars completes a row that is too short
+    completed = len(names) > 1 and table[names[-1]].null_count() > 0  # polars completes a row that is too short
+    if completed or len(names) != table.width:
         fault = _fault(content, delimiter, len(names))
         if fault:
             raise FileError(f"{path} is a broken CSV: {fault}")

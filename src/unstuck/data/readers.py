@@ -62,19 +62,19 @@ def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     with path.open("rb") as file:
         if file.read(len(start)) != start:
             raise FileError(f"{path} is no {path.suffix[1:].upper()} file: it does not begin as one")
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"X": loaded}
-        with loaded:
+        file.seek(0)
+        try:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"X": loaded}
             return {name: np.asarray(loaded[name]) for name in loaded.files}
-    except Exception as error:  # NumPy and zipfile raise nearly anything on a damaged file
-        if "Object arrays" in str(error):
-            raise DataError(
-                f"{path} holds an object array, which is stored as a pickle and could run code when it is read; "
-                "save it again as numbers, X.astype(float)"
-            ) from None
-        raise FileError(f"{path} is cut short or damaged: {error}") from None
+        except Exception as error:  # NumPy and zipfile raise nearly anything on a damaged file
+            if "Object arrays" in str(error):
+                raise DataError(
+                    f"{path} holds an object array, which is stored as a pickle and could run code when it is read; "
+                    "save it again as numbers, X.astype(float)"
+                ) from None
+            raise FileError(f"{path} is cut short or damaged: {error}") from None
 
 
 def read_idx(path: str | Path) -> npt.NDArray[Any]:

@@ -36,8 +36,8 @@ def fit_scaling(X: Array, scaling: Scaling) -> tuple[tuple[float, ...], tuple[fl
             shift, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
         else:
             shift, scale = low, high - low
-    constant = low == high
+    constant = (low == high) | (scale == 0)  # a spread near 1e-320 has a standard deviation of 0
     shift, scale = np.where(constant, low, shift), np.where(constant, 1.0, scale)
-    if not (np.isfinite(shift) & np.isfinite(scale) & (scale > 0)).all():
+    if not (np.isfinite(shift) & np.isfinite(scale)).all():
         raise DataError(f"values from {X.min():.3g} to {X.max():.3g} cannot be scaled in float64; change their unit")
     return tuple(shift.tolist()), tuple(scale.tolist())

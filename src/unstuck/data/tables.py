@@ -33,10 +33,10 @@ def as_table(X: Any) -> pl.DataFrame | None:
     Raises:
         DataError: when a column mixes types, two have one name, or their lengths differ.
 
-    >>> as_table({"age": [39, 50], "sex": ["Male", None]}).schema
-    Schema({'age': Int64, 'sex': String})
+    >>> as_table({"age": [39, 50], "sex": ["Male", None]}).rows()
+    [(39, 'Male'), (50, None)]
     """
-    if not isinstance(X, Mapping) and not hasattr(X, "columns"):
+    if not isinstance(X, Mapping) and not hasattr(type(X), "columns"):
         return None
     import polars as pl
 

@@ -28,11 +28,23 @@ class Rows:
 
 @dataclass
 class Descent:
-    """What one update hands to the next: the parameters, the optimizer's memory, and t, the number of updates done."""
+    """What one update hands to the next.
+
+    Attributes:
+        w: the parameters.
+        memory: the optimizer's.
+        previous: the parameters before the last update, whose cost was finite.
+        t: updates done.
+        cost_sum: costs of the epoch under way, summed with their rows as weights.
+        rows_seen: rows of the epoch under way.
+    """
 
     w: Array
     memory: Memory
+    previous: Array
     t: int = 0
+    cost_sum: float = 0.0
+    rows_seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,11 +61,9 @@ class Failure:
 
 @dataclass
 class Progress:
-    """What `steps` did: updates, the sum of their costs times their rows, and the failure that ended it."""
+    """What `steps` did: how many updates, and the failure that ended it."""
 
     steps: int = 0
-    cost_sum: float = 0.0
-    rows: int = 0
     failure: Failure | None = None
 
 

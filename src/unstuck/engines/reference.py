@@ -12,7 +12,6 @@ from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward
 from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
-TINY = float(np.finfo(np.float32).tiny)
 CHUNK = 8192
 """Rows evaluated at a time, so that memory stays bounded."""
 
@@ -31,7 +30,6 @@ class ReferenceEngine:
         self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
     ) -> Progress:
         progress = Progress()
-        previous = descent.w.copy()
         with np.errstate(all="ignore"):
             for number, rate in enumerate(rates.tolist(), start=first):
                 if poll(progress.steps):
@@ -41,13 +39,13 @@ class ReferenceEngine:
                 if not (math.isfinite(cost) and np.isfinite(g).all()):
                     progress.failure = first_failure(self.network, descent, batch)
                     if not math.isfinite(cost):
-                        descent.w[:] = previous
+                        descent.w[:] = descent.previous
                     break
-                previous[:] = descent.w
+                descent.previous[:] = descent.w
                 self._update(descent, g, rate)
                 progress.steps += 1
-                progress.cost_sum += cost * len(batch)
-                progress.rows += len(batch)
+                descent.cost_sum += cost * len(batch)
+                descent.rows_seen += len(batch)
         return progress
 
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
@@ -74,8 +72,8 @@ class ReferenceEngine:
         if recipe.clip_value is not None:
             np.clip(g, -recipe.clip_value, recipe.clip_value, out=g)
         if recipe.clip_norm is not None:
-            norm = float(np.linalg.norm(g))
-            g *= min(1.0, recipe.clip_norm / max(norm, TINY))
+            norm = float(np.linalg.norm(g.astype(np.float64)))  # squares of large float32 numbers overflow
+            g *= recipe.clip_norm / max(norm, recipe.clip_norm)
         for penalty in recipe.penalties:
             for part in self.network.on(penalty.on):
                 penalty.before_update(w[part], rate)

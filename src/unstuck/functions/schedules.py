@@ -27,6 +27,9 @@ class Schedule(Description):
         """Return rate / learning_rate at updates t, of t's shape."""
         raise NotImplementedError
 
+    def observe(self, memory: Factors, loss: float) -> None:
+        """Take note of a recorded loss; memory[0] is a further factor from here on (see `ReduceOnPlateau.memory`)."""
+
 
 @described
 class ConstantRate(Schedule, kind="constant"):
@@ -96,6 +99,9 @@ class WarmUp(Schedule, kind="warm_up"):
         after = self.then.factor(np.maximum(np.subtract(t, u), 0), s, max(1, T - u))
         return np.where(np.less(t, u), np.add(t, 1) / u, after)
 
+    def observe(self, memory: Factors, loss: float) -> None:
+        self.then.observe(memory, loss)
+
 
 @described
 class OneCycle(Schedule, kind="one_cycle"):
@@ -112,7 +118,7 @@ class OneCycle(Schedule, kind="one_cycle"):
         top, end = self.rise * T - 1, T - 1
         low = 1 / self.start_divisor
         up = _cosine(low, 1.0, np.divide(t, top) if top > 0 else np.ones(np.shape(t)))
-        down = _cosine(1.0, low / self.final_divisor, np.subtract(t, top) / max(1, end - top))
+        down = _cosine(1.0, low / self.final_divisor, np.subtract(t, top) / (end - top))
         return np.where(np.less_equal(t, top), up, down)
 
 
@@ -135,7 +141,6 @@ class ReduceOnPlateau(Schedule, kind="reduce_on_plateau"):
         return np.ones(np.shape(t))
 
     def observe(self, memory: Factors, loss: float) -> None:
-        """Take note of a recorded loss; memory[0] is the factor from here on."""
         factor, best, waited = memory
         if loss < best * (1 - self.threshold):
             best, waited = loss, 0

@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 NAMES = {"as_was": "as it was", "cured": "cured"}
 
 
-def loss_curve(history: History, width: int = 72, height: int = 14) -> str:
+def loss_curve(history: History, width: int = 76, height: int = 16) -> str:
     """Return the loss curves drawn in characters, the y axis from 0."""
     import plotext
 
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plotsize(width, height)
+    figure = plotext.figure
+    figure.clear()
+    figure.theme("colorless")
+    figure.plot_size(width, height)
     highest = 0.0
-    for column, label in (("loss", "training loss"), ("validation_loss", "validation loss")):
+    for column, label, marker in (("loss", "training loss", "braille"), ("validation_loss", "validation loss", "•")):
         if column in history:
             finite = np.isfinite(history[column])
             x, y = history["epoch"][finite].tolist(), history[column][finite].tolist()
-            plotext.plot(x, y, label=label)
+            figure.draw(figure.signal(x, y, marker=marker).label(label).lines())
             highest = max([highest, *y])
-    plotext.ylim(0, highest * 1.05 or 1.0)
-    plotext.xlabel("epoch")
-    drawn: str = plotext.build()
-    return drawn
+    figure.ruler("y").lim(0, highest * 1.05 or 1.0)
+    figure.legend(x=width - 10, ha="right")
+    figure.label("epoch", "x")
+    return plotext.uncolorize(str(figure.build()))
 
 
 def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:

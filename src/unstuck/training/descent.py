@@ -30,15 +30,13 @@ def descend(session: Session) -> None:
         factors = recipe.schedule.factor(updates, per_epoch, session.total) * state.plateau[0]
         rates = recipe.optimizer.learning_rate * factors
         progress = session.engine.steps(state.descent, order, first, rates, poll)
-        state.cost_sum += progress.cost_sum
-        state.rows_seen += progress.rows
         if progress.failure:
             state.failure, state.stopped = progress.failure, "diverged"
         elif progress.steps < len(updates):
             state.stopped = session.halted()
         else:
-            cost = state.cost_sum / state.rows_seen
-            state.cost_sum, state.rows_seen = 0.0, 0
+            cost = state.descent.cost_sum / state.descent.rows_seen
+            state.descent.cost_sum, state.descent.rows_seen = 0.0, 0
             if session.due(epoch + 1, cost):
                 session.record(epoch + 1, cost, float(rates[-1]))
             session.save()

@@ -12,7 +12,6 @@ import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.engines.engine import Engine
-from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.metrics import evaluate
 from unstuck.recipe import Recipe
 from unstuck.training.checkpoints import Checkpoint
@@ -84,8 +83,7 @@ class Session:
             row |= self._metrics("validation_", data.validation.X, data.validation_y)
         state.history.append(row)
         self.bar.update(state.descent.t, self._caption(row))
-        if isinstance(recipe.schedule, ReduceOnPlateau):
-            recipe.schedule.observe(state.plateau, monitored)
+        recipe.schedule.observe(state.plateau, monitored)
 
         patience = recipe.early_stopping
         if monitored < state.best_loss - (patience.min_delta if patience else 0):

@@ -19,9 +19,7 @@ class State:
     """Where a training stands.
 
     Attributes:
-        descent: parameters, optimizer memory, updates done.
-        cost_sum: costs of the epoch under way, summed with their rows as weights.
-        rows_seen: rows of the epoch under way.
+        descent: parameters, optimizer memory, updates done, costs of the epoch under way.
         plateau: the memory of `ReduceOnPlateau`; plateau[0] is its factor.
         best_w: the parameters of the best record.
         best_loss: its monitored loss.
@@ -35,8 +33,6 @@ class State:
     descent: Descent
     best_w: Array
     history: History = field(default_factory=History)
-    cost_sum: float = 0.0
-    rows_seen: int = 0
     plateau: npt.NDArray[np.float64] = field(default_factory=lambda: np.array(ReduceOnPlateau.memory))
     best_loss: float = math.inf
     best_epoch: int = 0

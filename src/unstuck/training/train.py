@@ -78,7 +78,7 @@ def train(
     by_lbfgs = isinstance(recipe.optimizer, LBFGS)
     if state is None or (by_lbfgs and state.stopped in RESUMABLE):  # SciPy's memory cannot be kept: it starts over
         w = data.network.start()
-        state = State(Descent(w, recipe.optimizer.start(w)), best_w=w.copy())
+        state = State(Descent(w, recipe.optimizer.start(w), previous=w.copy()), best_w=w.copy())
     if state.stopped in RESUMABLE:
         state.stopped = ""
         with interruptible() as interrupted, ProgressBar("training", progress) as bar:

@@ -1,4 +1,4 @@
-"""Pictures, by matplotlib. Figures are made without pyplot, so no window opens and none stays behind."""
+"""Drawing, by matplotlib. Figures are made without pyplot, so no window opens and none stays behind."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unstuck.files import write_whole
+from unstuck.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from unstuck.cases import Case, Outcome
-    from unstuck.run import Run
 
 HIDDEN_COLUMNS = ("epoch", "step", "loss", "validation_loss", "learning_rate", "seconds")
 
@@ -28,11 +26,10 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def history_figure(run: Run) -> Figure:
-    """Draw the loss, and each metric, over the epochs; both y axes of losses start at 0."""
+def history_figure(history: History, title: str, best_epoch: int) -> Figure:
+    """Draw the loss, and each metric, over the epochs; the y axis of the loss starts at 0."""
     from matplotlib.figure import Figure
 
-    history = run.history
     metrics = [name for name in history.columns if name not in HIDDEN_COLUMNS and not name.startswith("validation_")]
     figure = Figure(figsize=(6 * (1 + len(metrics)), 4.2), layout="constrained")
     panels = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
@@ -41,25 +38,10 @@ def history_figure(run: Run) -> Figure:
             if column in history:
                 cost_curve(axes, history["epoch"], history[column], label=label, from_zero=name == "loss")
         axes.set(xlabel="epoch", ylabel=name)
-        if run.best_epoch:
-            axes.axvline(run.best_epoch, color="0.7", linestyle=":", label=f"lowest loss (epoch {run.best_epoch})")
+        if best_epoch:
+            axes.axvline(best_epoch, color="0.7", linestyle=":", label=f"lowest loss (epoch {best_epoch})")
         axes.legend()
-    figure.suptitle(f"{_shape(run)}: stopped by {run.stopped}")
-    return figure
-
-
-def case_figure(case: Case, outcomes: dict[str, Outcome]) -> Figure:
-    """Draw a case: cost curve and what the network computes, as it was above, cured below."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    for row, (name, title) in zip(figure.subplots(2, 2), (("as_was", "as it was"), ("cured", "cured")), strict=True):
-        outcome = outcomes[name]
-        cost_curve(row[0], outcome.iterations, outcome.costs)
-        row[0].set(title=f"{title}: cost {outcome.loss:.4g}", xlabel="iterations or epochs", ylabel="cost")
-        case.draw(row[1], outcome)
-        row[1].set_title(outcome.summary, fontsize="medium")
-    figure.suptitle(f"Case {case.id}. {case.title}")
+    figure.suptitle(title)
     return figure
 
 
@@ -101,7 +83,7 @@ def decision_regions(axes: Axes, predict: Callable[[Any], Any], X: Any, y: Any) 
     axes.legend(handles, [f"class {k}" for k in np.unique(y)], loc="upper right", fontsize="small")
 
 
-def image_mosaic(axes: Axes, images: Any, labels: Any, total: int, wrong: int) -> None:
+def image_mosaic(axes: Axes, images: Any, labels: Any) -> None:
     """Draw up to 40 square images, each with the label it was given."""
     side = int(np.sqrt(images.shape[1]))
     across, down = 10, 4
@@ -112,9 +94,3 @@ def image_mosaic(axes: Axes, images: Any, labels: Any, total: int, wrong: int) -
         sheet[top : top + side, left : left + side] = image.reshape(side, side)
         axes.text(left + side, top + side, str(label), color="C1", ha="right", va="bottom", fontsize="small")
     axes.imshow(sheet, cmap="gray_r")
-    axes.set(xticks=[], yticks=[], xlabel=f"{wrong:,} of {total:,} test images taken for another digit, and which")
-
-
-def _shape(run: Run) -> str:
-    widths = [run.network.inputs, *(layer.outputs for layer in run.network.dense)]
-    return "-".join(map(str, widths))
