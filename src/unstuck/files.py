@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 from unstuck.errors import FileError
 
@@ -14,23 +14,29 @@ from unstuck.errors import FileError
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that at every moment either the old content or the new one is there.
 
+    A link is followed; into a device or a pipe, such as /dev/stdout, the content goes directly.
+
     Raises:
         FileError: when it cannot be written; the old file is untouched.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = _aside(place)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with aside.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(aside).replace(path)
+            aside.replace(place)
         except BaseException:
-            Path(aside).unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
+        raise _cannot_write(path, error.strerror or str(error)) from None
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
@@ -43,15 +49,38 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         raise FileError(f"{path} exists already; choose another name, or remove it first")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        aside = _aside(path)
+        aside.mkdir()
         try:
             fill(aside)
-            aside.chmod(0o755)
             aside.rename(path)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
     except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
+        raise _cannot_write(path, error.strerror or str(error)) from None
+
+
+def check_writable(path: Path) -> None:
+    """See, without writing anything, whether a file or folder could be made there, before hours are spent on it.
+
+    Raises:
+        FileError: when it could not.
+    """
+    if path.is_dir():
+        raise _cannot_write(path, "it is a folder")
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if existing != path and not existing.is_dir():
+        raise _cannot_write(path, f"{existing} is no folder")
+    if not os.access(existing, os.W_OK):
+        raise _cannot_write(path, f"{existing} is write-protected")
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex}")
+
+
+def _cannot_write(path: Path, why: str) -> FileError:
+    return FileError(f"cannot write {path}: {why}")

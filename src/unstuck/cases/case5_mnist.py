@@ -36,7 +36,7 @@ HIDDEN = 300
 EPOCHS = 30
 LAMBDA = 1e-3
 OPTIMIZER = AdaptiveRMSProp(learning_rate=0.001, increment=1.3, decrement=0.5)
-START = Normal(0.01)
+START = Normal(0.1)
 PIXELS = np.float32(255)
 f = Sigmoid()
 
@@ -107,6 +107,7 @@ def use_mnist(folder: Path | None) -> str:
         FileError: when the folder does not hold MNIST.
     """
     if folder is not None:
+        load_mnist(folder)
         os.environ["UNSTUCK_DATA"] = str(folder.resolve())
     return data().description
 

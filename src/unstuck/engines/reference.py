@@ -91,9 +91,9 @@ def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def first_failure(network: Network, descent: Descent, batch: Rows) -> Failure:
+def first_failure(network: Network, descent: Descent, batch: Rows, training: bool = True) -> Failure:
     """Walk forward and then backward over a batch whose cost or gradient is not finite; name the first culprit."""
-    traces = forward(network, descent.w, batch.X, descent.t)
+    traces = forward(network, descent.w, batch.X, descent.t if training else None)
     for trace in traces:
         for what, values in (("pre-activations", trace.z), ("activations", trace.a)):
             if not np.isfinite(values).all():

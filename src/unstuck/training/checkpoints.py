@@ -1,7 +1,7 @@
 """Checkpoints: the state of a training in one file, whole at every moment.
 
-The file is a safetensors file: the arrays of the state by name, and in its metadata the recipe (TOML), a hash of the
-data, and the state's scalars (JSON).
+The file is a sealed safetensors file: the arrays of the state by name, and in its metadata the recipe (TOML), a hash of
+the data, and the state's scalars (JSON).
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from unstuck.errors import FileError
 from unstuck.files import write_whole
 from unstuck.history import History
 from unstuck.recipe import Recipe
+from unstuck.sealed import seal, unseal
 from unstuck.training.prepare import Prepared
 from unstuck.training.state import State
 
 FORMAT = "unstuck checkpoint 1"
-SCALARS = ("cost_sum", "rows_seen", "best_loss", "best_epoch", "waited", "seconds", "stopped")
+OF_DESCENT = ("t", "cost_sum", "rows_seen")
+OF_STATE = ("best_loss", "best_epoch", "loss_to_beat", "waited", "seconds", "stopped")
 
 
 class Checkpoint:
@@ -49,21 +51,20 @@ class Checkpoint:
         Raises:
             FileError: when it cannot be written; the last checkpoint is untouched.
         """
-        from safetensors.numpy import save
-
-        arrays = {"w": state.descent.w, "best_w": state.best_w, "plateau": state.plateau}
-        arrays |= {f"memory.{name}": values for name, values in state.descent.memory.items()}
+        descent = state.descent
+        arrays = {"w": descent.w, "previous": descent.previous, "best_w": state.best_w, "plateau": state.plateau}
+        arrays |= {f"memory.{name}": values for name, values in descent.memory.items()}
         arrays |= {f"history.{name}": values for name, values in state.history.arrays().items()}
-        scalars = {name: getattr(state, name) for name in SCALARS} | {"t": state.descent.t}
-        metadata = {
+        texts = {
             "format": FORMAT,
             "recipe": self._recipe,
             "data": self._fingerprint,
-            "state": json.dumps(scalars),
+            "descent": json.dumps({name: getattr(descent, name) for name in OF_DESCENT}),
+            "state": json.dumps({name: getattr(state, name) for name in OF_STATE}),
             "failure": json.dumps(asdict(state.failure) if state.failure else None),
             "columns": json.dumps(state.history.columns),
         }
-        write_whole(self.path, save(arrays, metadata))
+        write_whole(self.path, seal(arrays, texts))
         self._written = time.monotonic()
 
     def read(self) -> State | None:
@@ -72,39 +73,24 @@ class Checkpoint:
         Raises:
             FileError: when the file is damaged, or belongs to another recipe or other data.
         """
-        from safetensors import SafetensorError, safe_open
-
         if not self.path.exists():
             return None
-        try:
-            with safe_open(self.path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name).copy() for name in file.keys()}  # noqa: SIM118  # no mapping
-        except (SafetensorError, OSError) as error:
-            raise FileError(f"{self.path} is no checkpoint, or damaged: {error}") from None
-        if metadata.get("format") != FORMAT:
+        arrays, texts = unseal(self.path)
+        if texts.get("format") != FORMAT:
             raise FileError(f"{self.path} is no checkpoint of this version of unstuck ({FORMAT!r})")
         for what, mine in (("recipe", self._recipe), ("data", self._fingerprint)):
-            if metadata.get(what) != mine:
+            if texts[what] != mine:
                 raise FileError(
                     f"the checkpoint {self.path} belongs to a training with another {what}; going on from it would mix "
                     "the two: choose another file, or remove it to start over"
                 )
-        try:
-            return _state(arrays, metadata)
-        except (KeyError, ValueError, TypeError) as error:
-            raise FileError(f"the checkpoint {self.path} is incomplete: {error!r}") from None
-
-
-def _state(arrays: dict, metadata: dict[str, str]) -> State:  # type: ignore[type-arg]  # of arrays of any dtype
-    scalars = json.loads(metadata["state"])
-    failure = json.loads(metadata["failure"])
-    memory = {name.removeprefix("memory."): values for name, values in arrays.items() if name.startswith("memory.")}
-    return State(
-        Descent(arrays["w"], memory, scalars.pop("t")),
-        best_w=arrays["best_w"],
-        plateau=arrays["plateau"],
-        history=History({name: arrays[f"history.{name}"] for name in json.loads(metadata["columns"])}),
-        failure=Failure(**failure) if failure else None,
-        **scalars,
-    )
+        failure = json.loads(texts["failure"])
+        memory = {name.removeprefix("memory."): values for name, values in arrays.items() if name.startswith("memory.")}
+        return State(
+            Descent(arrays["w"], memory, arrays["previous"], **json.loads(texts["descent"])),
+            best_w=arrays["best_w"],
+            plateau=arrays["plateau"],
+            history=History({name: arrays[f"history.{name}"] for name in json.loads(texts["columns"])}),
+            failure=Failure(**failure) if failure else None,
+            **json.loads(texts["state"]),
+        )

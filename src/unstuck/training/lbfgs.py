@@ -17,7 +17,10 @@ class _Halt(Exception):  # noqa: N818  # no error: the way out of SciPy's loop
 
 
 def minimize(session: Session) -> None:
-    """Train until the session's state says why it stopped; "converged" when the gradient is as good as zero."""
+    """Train until the session's state says why it stopped.
+
+    "converged" means that the gradient is as good as zero, or that rounding hides any further descent.
+    """
     from scipy.optimize import OptimizeResult
     from scipy.optimize import minimize as scipy_minimize
 
@@ -63,6 +66,6 @@ def minimize(session: Session) -> None:
         )
     except _Halt:
         return
-    if descent.t % recipe.record_every:
+    if session.state.history.last().get("epoch") != descent.t:
         session.record(descent.t, float(result.fun), rate=1.0)
     session.state.stopped = "converged"

@@ -12,6 +12,7 @@ import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.engines.engine import Engine
+from unstuck.engines.reference import first_failure
 from unstuck.metrics import evaluate
 from unstuck.recipe import Recipe
 from unstuck.training.checkpoints import Checkpoint
@@ -75,31 +76,36 @@ class Session:
         """Write a row of the history, keep the best parameters, and see whether to stop."""
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
+        A = self.engine.outputs(state.descent.w, data.rows.X)
+        if self._diverged(A):
+            return
         row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
-        row |= self._metrics("", data.rows.X, data.y)
+        row |= self._metrics("", A, data.y)
         monitored = cost
         if data.validation is not None:
+            held_A = self.engine.outputs(state.descent.w, data.validation.X)
             monitored = row["validation_loss"] = self.engine.loss(state.descent.w, data.validation)
-            row |= self._metrics("validation_", data.validation.X, data.validation_y)
+            row |= self._metrics("validation_", held_A, data.validation_y)
         state.history.append(row)
         self.bar.update(state.descent.t, self._caption(row))
         recipe.schedule.observe(state.plateau, monitored)
 
-        patience = recipe.early_stopping
-        if monitored < state.best_loss - (patience.min_delta if patience else 0):
-            state.best_loss, state.best_epoch, state.waited = monitored, epoch, 0
+        if monitored < state.best_loss:
+            state.best_loss, state.best_epoch = monitored, epoch
             state.best_w[:] = state.descent.w
+        patience = recipe.early_stopping
+        if monitored < state.loss_to_beat - (patience.min_delta if patience else 0):
+            state.loss_to_beat, state.waited = monitored, 0
         else:
             state.waited += 1
-        wishes = [callback(row, state.descent.w) for callback in self.callbacks]
         if self.reached(cost):
             state.stopped = "target loss"
-        elif any(wishes):
-            state.stopped = "callback"
         elif patience and state.waited >= patience.patience:
             state.stopped = "early stopping"
         elif epoch == recipe.epochs:
             state.stopped = "all epochs"
+        if self._told_to_stop(row) and not state.stopped:
+            state.stopped = "callback"
 
     def due(self, epoch: int, cost: float) -> bool:
         """Tell whether the epoch ends with a record."""
@@ -113,9 +119,27 @@ class Session:
         hidden = ("epoch", "step", "learning_rate", "seconds")
         return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
 
-    def _metrics(self, prefix: str, X: Array, y: Any) -> dict[str, float]:
+    def _told_to_stop(self, row: Mapping[str, float]) -> bool:
+        try:
+            return any([callback(row, self.state.descent.w.copy()) for callback in self.callbacks])
+        except BaseException:
+            self.save(now=True)  # the record is whole, whatever became of the callback
+            raise
+
+    def _diverged(self, A: Array) -> bool:
+        """Tell whether the last update left something that is not finite; if so, undo it and stop."""
+        state, rows = self.state, self.data.rows
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(A).all(axis=1) & np.isfinite(self.recipe.loss.per_row(rows.Y, A))
+        if finite.all() and np.isfinite(state.descent.w).all():
+            return False
+        state.failure = first_failure(self.data.network, state.descent, rows, training=False)
+        state.stopped = "diverged"
+        state.descent.w[:] = state.descent.previous
+        return True
+
+    def _metrics(self, prefix: str, A: Array, y: Any) -> dict[str, float]:
         names = self.recipe.metrics or self.data.targets.default_metrics
-        A = self.engine.outputs(self.state.descent.w, X)
         if not np.isfinite(A).all():
             return {prefix + name: math.nan for name in names}
         targets = self.data.targets

@@ -24,7 +24,8 @@ class State:
         best_w: the parameters of the best record.
         best_loss: its monitored loss.
         best_epoch: its epoch, 0 before the first record.
-        waited: records since.
+        loss_to_beat: the monitored loss that early stopping wants to see undercut, by min_delta.
+        waited: records since it last was.
         seconds: spent training, in all sessions.
         stopped: why the training ended, empty while it may go on.
         failure: the number that was not finite, if one was.
@@ -36,6 +37,7 @@ class State:
     plateau: npt.NDArray[np.float64] = field(default_factory=lambda: np.array(ReduceOnPlateau.memory))
     best_loss: float = math.inf
     best_epoch: int = 0
+    loss_to_beat: float = math.inf
     waited: int = 0
     seconds: float = 0.0
     stopped: str = ""
