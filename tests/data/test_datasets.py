@@ -1,5 +1,6 @@
 import gzip
 import struct
+from threading import Event
 from urllib.error import URLError
 
 import numpy as np
@@ -12,20 +13,22 @@ from unstuck.errors import DataError, FileError, OptionError
 
 
 @pytest.fixture
-def offline(monkeypatch):
+def offline(monkeypatch, tmp_path):
     def unreachable(*args, **kwargs):
         raise URLError("Name or service not known")
 
     monkeypatch.delenv("UNSTUCK_DATA", raising=False)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "kept"))
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     monkeypatch.setattr("sklearn.datasets.fetch_openml", unreachable)
 
 
 @pytest.fixture
-def openml(monkeypatch):
+def openml(monkeypatch, tmp_path):
     """Have OpenML answer with the Bunch a test puts there."""
     answer = {}
     monkeypatch.delenv("UNSTUCK_DATA", raising=False)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "kept"))
     monkeypatch.setattr("unstuck.data.datasets._online", lambda: True)
     monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda name, **options: answer[name])
     return answer
@@ -64,7 +67,11 @@ def test_mnist_from_the_environment(tmp_path, monkeypatch, offline, subfolder):
 
 
 def test_a_folder_without_mnist_is_refused(tmp_path):
-    with pytest.raises(FileError, match="does not hold the four IDX files"):
+    with pytest.raises(FileError, match=r"lacks 4 of the 4 files of MNIST: train-images-idx3-ubyte.gz, "):
+        load_mnist(tmp_path / "nowhere")
+    write_mnist(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(FileError, match=r"lacks 1 of the 4 files of MNIST: t10k-images-idx3-ubyte.gz$"):
         load_mnist(tmp_path)
 
 
@@ -83,6 +90,28 @@ def test_offline_the_small_set_stands_in(offline, recwarn):
     assert np.bincount(digits.y_test).min() >= 35  # stratified
     np.testing.assert_array_equal(load_mnist().y_test, digits.y_test)
     assert not recwarn.list
+
+
+def test_a_name_server_that_never_answers_does_not_hold_up(monkeypatch, offline):
+    released = Event()
+
+    def hang(*args, **kwargs):
+        released.wait(60)
+        raise URLError("timed out")
+
+    monkeypatch.setattr("urllib.request.urlopen", hang)
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda *args, **kwargs: pytest.fail("would hang as well"))
+    monkeypatch.setattr("unstuck.data.datasets.PROBE_SECONDS", 0.01)
+    check_small(load_mnist())
+    released.set()
+
+
+def test_offline_what_scikit_learn_has_kept_is_found(monkeypatch, tmp_path, offline):
+    (tmp_path / "kept" / "openml").mkdir(parents=True)
+    (tmp_path / "kept" / "openml" / "some.arff.gz").write_bytes(b"")
+    bunch = Bunch(data=np.ones((2, 1)), target=np.array([0.5, 1.5]), feature_names=["a"], categories={})
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda *args, **kwargs: bunch)
+    assert load_named("openml:some").y.tolist() == [0.5, 1.5]
 
 
 def test_an_environment_without_mnist_falls_through(tmp_path, monkeypatch, offline):
@@ -141,7 +170,7 @@ def test_openml_offline_is_a_file_error(offline):
         load_named("openml:titanic")
 
 
-def test_openml_refusing_is_a_data_error(monkeypatch, offline):
+def test_openml_refusing_is_a_data_error(monkeypatch, openml):
     def unknown(name, **options):
         raise ValueError(f"No active dataset {name} found")
 

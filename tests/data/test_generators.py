@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import train_test_split
 
 from unstuck.data import classification, parabola, spiral, xor
 from unstuck.errors import OptionError
@@ -41,9 +42,10 @@ def test_classification():
     data = classification()
     assert (data.X.shape, data.y.shape) == ((8000, 5), (8000,))
     assert (data.X_test.shape, data.y_test.shape) == ((2000, 5), (2000,))
-    whole, _ = make_classification(10_000, 5, n_classes=4, n_clusters_per_class=1, random_state=1)
-    rows = np.vstack([data.X, data.X_test])
-    np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(whole, axis=0))
+    whole = make_classification(10_000, 5, n_classes=4, n_clusters_per_class=1, random_state=1)
+    parts = train_test_split(*whole, test_size=0.2, random_state=1)
+    for part, expected in zip((data.X, data.X_test, data.y, data.y_test), parts, strict=True):
+        np.testing.assert_array_equal(part, expected)
 
 
 @pytest.mark.parametrize("call", [lambda: spiral(2), lambda: xor(0), lambda: parabola(1)])

@@ -52,6 +52,22 @@ def test_arbitrary_bytes_never_raise_anything_else(content, file):
         read_idx(file)
 
 
+@given(array=any_array, data=st.data())
+def test_a_flipped_byte_is_refused_or_changes_no_more_than_a_value(array, data, file):
+    content = bytearray(idx_bytes(array))
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    file.write_bytes(content)
+    try:
+        read = read_idx(file)
+    except FileError:
+        assert place < 4 + 4 * array.ndim
+    else:
+        in_values = place >= 4 + 4 * array.ndim
+        assert (read.dtype, read.shape) == (array.dtype, array.shape) or not in_values
+        assert np.count_nonzero(read.ravel().view(np.uint8) != array.ravel().view(np.uint8)) == 1 or not in_values
+
+
 def test_gzip_is_unpacked_by_the_name(tmp_path):
     array = np.arange(12, dtype=np.uint8).reshape(3, 4)
     path = tmp_path / "some-idx2-ubyte.gz"

@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from unstuck.data import FittedInputs, Inputs, read_features
+from unstuck.data import FittedInputs, Inputs, read_features, read_features_and_target
 from unstuck.errors import DataError, RecipeError
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler}
@@ -97,6 +97,14 @@ def test_adult_is_what_scikit_learn_makes_of_it(shared_data):
     np.testing.assert_allclose(fitted.transform(test), oracle.transform(test), rtol=1e-9, atol=1e-12)
 
 
+def test_california_is_what_scikit_learn_makes_of_it(shared_data):
+    X, y = read_features_and_target(shared_data / "california_housing.csv.gz", "median_house_value")
+    assert (X.shape, y.max()) == ((20_640, 8), 500_001)
+    oracle = StandardScaler().fit(X[:15_000].to_numpy())
+    fitted = Inputs(scaling="standard", missing="mean", categories="one_hot").fit(X[:15_000])
+    np.testing.assert_allclose(fitted.transform(X), oracle.transform(X.to_numpy()), rtol=1e-9, atol=1e-12)
+
+
 def test_missing_is_a_category_where_training_had_it():
     allowed = one_hot.replace(missing="most_frequent")
     fitted = allowed.fit({"a": ["x", None, "missing"], "b": ["u", "v", "v"]})
@@ -149,6 +157,27 @@ def test_text_that_new_rows_spell_with_digits_only_is_still_text():
     assert one_hot.fit({"zip": ["A1", "7"]}).transform({"zip": [7]}).tolist() == [[1, 0]]
 
 
+@pytest.mark.parametrize(
+    ("column", "numbers"),
+    [([1, None, 2.5], [1, 9, 2.5]), ([None, float("nan"), 3], [9, 9, 3]), ([True, None, 2], [1, 9, 2])],
+)
+def test_lists_of_numbers_may_have_gaps(column, numbers):
+    fitted = Inputs(missing="most_frequent").fit({"a": [9, 9, 1]})
+    assert fitted.transform({"a": column}).tolist() == [[number] for number in numbers]
+
+
+def test_what_a_masked_array_masks_is_missing():
+    masked = np.ma.array([[1, 2], [3, 4], [5, 999]], mask=[[0, 0], [0, 0], [0, 1]])
+    assert Inputs(missing="mean").fit(masked).transform(masked)[2].tolist() == [5, 3]
+    with pytest.raises(DataError, match="missing values: 1 in column 'x1', first in row 2"):
+        Inputs().fit(masked)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "minmax"])
+def test_rounding_errors_are_not_blown_up_to_a_feature(scaling):
+    assert abs(Inputs(scaling=scaling).fit([[0.3], [0.1 + 0.2]]).transform([[0.3], [0.1 + 0.2]])).max() < 1e-15
+
+
 def test_booleans_are_numbers():
     assert Inputs().fit({"b": [True, False]}).transform({"b": [True, False]}).tolist() == [[1], [0]]
 
@@ -199,6 +228,8 @@ def test_damaged_plain_data_are_refused():
         (np.ones((2, 0)), "2 rows and 0 columns"),
         ({}, "0 rows and 0 columns"),
         ({"a": [1, 2], "b": [1]}, "differ in length: 'a' 2, 'b' 1"),
+        ({"a": [[1, 2], [3]]}, "column 'a' of X mixes values of type list"),
+        ({"a": [10**400, 1]}, "column 'a' of X holds integers beyond the range of float64"),
         ({"a": [1, "x", None, {}]}, "column 'a' of X mixes values of type dict, int, str"),
         (pl.DataFrame({"day": [0]}).cast(pl.Date), "column 'day' of X holds Date"),
         (TABLE.lazy(), "LazyFrame"),

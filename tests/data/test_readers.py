@@ -67,6 +67,7 @@ def test_a_quoted_line_break_is_a_value(tmp_path):
         (b"a,b\n1,2\n\xe9,2\n", "line 3 is not text in UTF-8"),
         (np.random.default_rng(0).bytes(5000), "no CSV"),
         ("a,b\n1,2\n".encode("utf-16"), "no CSV"),
+        (b"a,b\r1,2\r", "broken CSV: line 1: new-line character seen in unquoted field"),
         ("", "is empty"),
         ("\n\n", "must name the columns"),
         ("\n1,2\n", "must name the columns"),

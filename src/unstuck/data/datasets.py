@@ -6,9 +6,11 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from unstuck.errors import DataError, FileError, OptionError, did_you_mean
 if TYPE_CHECKING:
     import polars as pl
 
+MNIST_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "wine")
-ONLINE_SECONDS, OFFLINE_SECONDS = 30.0, 0.1
+PROBE_SECONDS, ONLINE_SECONDS, OFFLINE_SECONDS = 3.0, 30.0, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,24 +65,24 @@ def load_mnist(folder: str | Path | None = None) -> Dataset:
         FileError: when the folder given does not hold MNIST, or a file of it is damaged.
     """
     if folder is not None:
-        found = _mnist_from(Path(folder))
-        if found is None:
-            raise FileError(f"{folder} does not hold the four IDX files of MNIST, such as train-images-idx3-ubyte.gz")
-        return found
+        lacking = [f"{name}-ubyte.gz" for name in MNIST_FILES if not _versions(Path(folder), name)]
+        if lacking:
+            raise FileError(f"{folder} lacks {len(lacking)} of the 4 files of MNIST: {', '.join(lacking)}")
+        return _mnist_from(Path(folder))
     place = os.environ.get("UNSTUCK_DATA")
-    found = (_mnist_from(Path(place)) or _mnist_from(Path(place, "mnist"))) if place else None
-    return found or _mnist_from_openml() or _small_digits()
+    for named in (Path(place), Path(place, "mnist")) if place else ():
+        if all(_versions(named, name) for name in MNIST_FILES):
+            return _mnist_from(named)
+    return _mnist_from_openml() or _small_digits()
 
 
-def _mnist_from(folder: Path) -> Dataset | None:
-    """Return MNIST from its four files, or None where one of them is not there."""
-    arrays = []
-    for pattern in ("train-images?idx3*", "train-labels?idx1*", "t10k-images?idx3*", "t10k-labels?idx1*"):
-        files = sorted(folder.glob(pattern))
-        if not files:
-            return None
-        arrays.append(read_idx(files[0]))
-    X, y, X_test, y_test = arrays
+def _versions(folder: Path, name: str) -> list[Path]:
+    """Return the file of that name, plain, packed or both; some spell it with a dot before idx."""
+    return sorted(folder.glob(name.replace("-idx", "?idx") + "*"))
+
+
+def _mnist_from(folder: Path) -> Dataset:
+    X, y, X_test, y_test = (read_idx(_versions(folder, name)[0]) for name in MNIST_FILES)
     if X.ndim != 3 or X_test.ndim != 3 or X.shape[1:] != X_test.shape[1:]:
         raise FileError(f"the images in {folder} have shapes {X.shape} and {X_test.shape}; (n, 28, 28) is expected")
     if len(X) != len(y) or len(X_test) != len(y_test):
@@ -90,7 +93,7 @@ def _mnist_from(folder: Path) -> Dataset | None:
 def _mnist_from_openml() -> Dataset | None:
     try:
         bunch = _fetch_openml("mnist_784", version=1)
-    except (OSError, ValueError):  # offline, or OpenML does not deliver
+    except (OSError, HTTPException, ValueError):  # offline, or OpenML does not deliver
         return None
     X, y = bunch.data, bunch.target.astype(np.int64)
     return _mnist(X[:60_000], y[:60_000], X[60_000:], y[60_000:], "OpenML")
@@ -157,7 +160,7 @@ def load_named(name: str) -> Dataset:
 def _from_openml(name: str) -> Dataset:
     try:
         bunch = _fetch_openml(name.removeprefix("openml:"))
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise FileError(f"OpenML cannot be reached for {name!r}: {error}") from None
     except ValueError as error:
         raise DataError(f"{name!r} cannot be had from OpenML: {error}") from None
@@ -181,22 +184,32 @@ def _decoded(codes: npt.NDArray[Any], categories: list[str] | None) -> Any:
 
 
 def _fetch_openml(name: str, version: int | str = "active") -> Any:
-    from sklearn.datasets import fetch_openml
+    from sklearn.datasets import fetch_openml, get_data_home
 
-    with _timeout(ONLINE_SECONDS if _online() else OFFLINE_SECONDS), warnings.catch_warnings():
+    online = _online()
+    kept = Path(get_data_home(), "openml")  # scikit-learn keeps here what it has fetched before
+    if not online and not any(kept.rglob("*.gz")):
+        raise OSError(f"no answer within {PROBE_SECONDS:g} seconds")
+    with _timeout(ONLINE_SECONDS if online else OFFLINE_SECONDS), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn announces each retry
         return fetch_openml(name, version=version, as_frame=False, parser="liac-arff", n_retries=1, delay=0.1)
 
 
 def _online() -> bool:
-    """Tell whether OpenML answers; where it does not, only scikit-learn's cache is left to try."""
+    """Tell whether OpenML answers; asked in a thread of its own, as looking up a host's name has no time limit."""
     from urllib.request import Request, urlopen
 
-    try:
-        with urlopen(Request("https://www.openml.org", method="HEAD"), timeout=3):
-            return True
-    except (OSError, ValueError):
-        return False
+    answers = []
+
+    def ask() -> None:
+        request = Request("https://www.openml.org", method="HEAD")
+        with suppress(OSError, HTTPException, ValueError), urlopen(request, timeout=PROBE_SECONDS) as answer:
+            answers.append(answer)
+
+    thread = Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    return bool(answers)
 
 
 @contextmanager

@@ -65,7 +65,10 @@ def _header(content: bytes, path: Path) -> tuple[str, list[str]]:
     if "\0" in line:
         raise FileError(f"{path} is no CSV: it begins with {content[:8]!r}, which is not text in UTF-8")
     delimiter = max(",;\t", key=line.count)
-    names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise FileError(f"{path} is a broken CSV: line 1: {str(error).split(' - ')[0]}") from None
     twice = [name for name, count in Counter(names).items() if count > 1]
     if not any(names):
         raise FileError(f"the first line of {path} is empty; it must name the columns")

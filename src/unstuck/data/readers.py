@@ -36,7 +36,7 @@ def read_table(path: str | Path) -> pl.DataFrame:
     elif name.endswith(".parquet"):
         try:
             table = pl.read_parquet(path, glob=False)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise FileError(f"{path} is no Parquet file, or damaged: {str(error).splitlines()[0]}") from None
     else:
         raise FileError(

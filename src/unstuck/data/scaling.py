@@ -10,13 +10,15 @@ from unstuck.arrays import Array
 from unstuck.errors import DataError
 
 Scaling = Literal["none", "standard", "minmax"]
+ROUNDING = 10 * np.finfo(np.float64).eps
 
 
 def fit_scaling(X: Array, scaling: Scaling) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return each column's shift and scale, or two empty tuples for "none".
 
     "standard": the mean and the standard deviation (with divisor n), so that x' has mean 0 and variance 1. "minmax":
-    the minimum and the range, so that x' lies in [0, 1]. A constant column has scale 1 and becomes 0.
+    the minimum and the range, so that x' lies in [0, 1]. A column that is constant but for rounding has scale 1 and
+    becomes 0.
 
     Args:
         X: (n, i), finite, n at least 1.
@@ -36,7 +38,8 @@ def fit_scaling(X: Array, scaling: Scaling) -> tuple[tuple[float, ...], tuple[fl
             shift, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
         else:
             shift, scale = low, high - low
-    constant = (low == high) | (scale == 0)  # a spread near 1e-320 has a standard deviation of 0
+        constant = high - low <= ROUNDING * np.maximum(abs(low), abs(high))
+    constant |= scale == 0  # a spread near 1e-320 has a standard deviation of 0
     shift, scale = np.where(constant, low, shift), np.where(constant, 1.0, scale)
     if not (np.isfinite(shift) & np.isfinite(scale)).all():
         raise DataError(f"values from {X.min():.3g} to {X.max():.3g} cannot be scaled in float64; change their unit")

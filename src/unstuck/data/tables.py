@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,14 +58,19 @@ def as_table(X: Any) -> pl.DataFrame | None:
 def _series(name: str, column: Any) -> pl.Series:
     import polars as pl
 
-    values = np.asarray(column)
     try:
+        values = np.asarray(column)
         if values.dtype != object:
             return pl.Series(name, values)
         missing = column.isna() if hasattr(column, "isna") else [value is None for value in values]
-        return pl.Series(name, [None if gone else value for value, gone in zip(values, missing, strict=True)])
+        present = [None if gone else value for value, gone in zip(values, missing, strict=True)]
+        if all(value is None or isinstance(value, Real) for value in present):
+            return pl.Series(name, [value if value is None else float(value) for value in present], pl.Float64)
+        return pl.Series(name, present)
+    except OverflowError:
+        raise DataError(f"column {name!r} of X holds integers beyond the range of float64; change their unit") from None
     except (TypeError, ValueError, pl.exceptions.PolarsError):
-        kinds = sorted({type(value).__name__ for value in values.ravel().tolist() if value is not None})
+        kinds = sorted({type(value).__name__ for value in column if value is not None})
         raise DataError(
             f"column {name!r} of X mixes values of type {', '.join(kinds)}; make it one type, numbers or text"
         ) from None
@@ -104,11 +110,15 @@ def number_columns(table: pl.DataFrame, names: Sequence[str]) -> Array:
 def number_array(X: Any) -> Array:
     """Return X as an array (n, i) of numbers: float32 and float64 as they are, everything else as float64.
 
+    What a masked array masks becomes NaN.
+
     Raises:
         DataError: when X is not two-dimensional, or holds text, objects or complex numbers.
     """
     if hasattr(X, "toarray"):
         raise DataError("X is a sparse matrix; write X.toarray()")
+    if isinstance(X, np.ma.MaskedArray):
+        X = np.ma.filled(X.astype(np.float64), np.nan)
     try:
         array = np.asarray(X)
     except ValueError:

@@ -166,13 +166,19 @@ def as_targets(y: Any) -> npt.NDArray[Any]:
     >>> as_targets([[1], [2]])
     array([1, 2])
     """
-    y = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+    try:
+        y = y.to_numpy() if hasattr(y, "to_numpy") else np.ma.asanyarray(y)
+    except ValueError:
+        raise DataError("the rows of y differ in length; each row needs as many targets") from None
+    if np.ma.is_masked(y):
+        raise DataError(f"y is masked in {np.ma.getmaskarray(y).sum():,} places; leave out rows without a target")
+    y = np.asarray(y)
     if y.dtype == object:
-        kinds = sorted({type(label).__name__ for label in y.ravel().tolist()})
-        if kinds != ["str"]:
+        if not all(isinstance(label, str) for label in y.flat):
+            kinds = sorted({type(label).__name__ for label in y.flat})
             raise DataError(
-                f"y is an array of objects of type {', '.join(kinds)}; give each row a label of one type, and leave "
-                "out rows without one"
+                f"y is an array of objects of type {', '.join(kinds)}; make it one type, y.astype(float) or "
+                "y.astype(str), and leave out rows without a target"
             )
         y = y.astype(str)
     if y.dtype.kind not in "biufU":
