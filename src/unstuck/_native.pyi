@@ -1,4 +1,6 @@
-"""The compiled part of unstuck (C++17, nanobind); sources in `native/`."""
+"""The compiled part of unstuck (C++20, nanobind); sources in `native/`."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,3 +35,57 @@ def cpu_level() -> str:
 
     The levels are those of the System V ABI supplement for x86-64; "baseline" means that nothing more is known.
     """
+
+class Done:
+    """What a call of `steps` did; `cost_sum` is that before plus the costs, each times its rows."""
+
+    steps: int
+    cost_sum: float
+    rows: int
+    failed: bool
+    finite_cost: bool
+
+class TrainerFloat32:
+    """A network's training in float32, compiled for one level of processor.
+
+    Args:
+        plan: what `unstuck.engines.native.plan` returns.
+        level: what `cpu_level` returns.
+    """
+
+    def __init__(self, plan: dict[str, Any], level: str) -> None: ...
+    def load(self, w: npt.NDArray[Any], memory: list[npt.NDArray[Any]], momenta: float) -> None:
+        """Take over parameters (P,) and optimizer memory, vectors of P and NAdam's product of momenta."""
+
+    def store(self, w: npt.NDArray[Any], memory: list[npt.NDArray[Any]], previous: npt.NDArray[Any]) -> float:
+        """Hand them back, with the parameters before the last update; return the product of momenta."""
+
+    def steps(
+        self,
+        X: npt.NDArray[Any],
+        Y: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        order: npt.NDArray[np.int64] | None,
+        first: int,
+        batch_size: int,
+        t: int,
+        rates: npt.NDArray[np.float64],
+        cost_sum: float,
+        seconds: float,
+        threads: int,
+    ) -> Done:
+        """Do one update for each rate, or as many as begin within so many seconds; go on adding to cost_sum."""
+
+    def cost_and_gradient(
+        self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None, gradient: npt.NDArray[Any]
+    ) -> float:
+        """Return the cost of all rows and leave its gradient in `gradient`."""
+
+    def outputs(self, X: npt.NDArray[Any], A: npt.NDArray[Any]) -> None:
+        """Leave the outputs in A."""
+
+    def loss(self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> float:
+        """Return the loss of the rows, without penalties."""
+
+class TrainerFloat64(TrainerFloat32):
+    """The same in float64."""

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
@@ -79,6 +80,7 @@ def train(
     from unstuck.reports.terminal import loss_curve, training_table
     from unstuck.tabular import train_table
 
+    _check_outputs(json_path)
     folder = out or _free_folder(Path("runs") / f"{data.name.split('.')[0]}-{target}")
     outcome = train_table(
         data,
@@ -107,6 +109,7 @@ def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> N
     """Predict the rows of DATA with the network kept in the folder RUN."""
     from unstuck.tabular import predict_table
 
+    _check_outputs(json_path, out)
     predictions = predict_table(run, data)
     if out is not None:
         from unstuck.files import write_whole
@@ -114,7 +117,7 @@ def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> N
         write_whole(out, predictions.write_csv().encode())
         _console(json_path).print(f"{len(predictions):,} predictions in {out}")
     elif json_path is None:
-        click.echo(predictions.write_csv(), nl=False)
+        click.echo(predictions.write_csv().encode(), nl=False)
     _write_json(json_path, {"predictions": predictions.to_dicts()})
 
 
@@ -133,6 +136,7 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     from unstuck.reports.pictures import case_figure
     from unstuck.reports.terminal import cases_table
 
+    _check_outputs(json_path, *(out / f"case{number}.png" for number in numbers or CASES))
     console = _console(json_path)
     chosen = sorted(set(numbers or CASES))
     note = case5_mnist.use_mnist(mnist) if 5 in chosen else ""
@@ -187,6 +191,15 @@ def _free_folder(wish: Path) -> Path:
     return folder
 
 
+def _check_outputs(json_path: str | None, *others: Path | None) -> None:
+    """Refuse files that cannot be written before anything is computed for them."""
+    from unstuck.files import check_writable
+
+    json_file = None if json_path in (None, "-") else Path(json_path)
+    for path in filter(None, (json_file, *others)):
+        check_writable(path)
+
+
 def _write_json(path: str | None, data: Any) -> None:
     if path is None:
         return
@@ -212,4 +225,7 @@ def _console(json_path: str | None) -> Console:
     """Return where people read: standard output, unless that is kept for JSON."""
     from rich.console import Console
 
-    return Console(stderr=json_path == "-")
+    stream = sys.stderr if json_path == "-" else sys.stdout
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a curve of question marks is better than none
+    return Console(file=stream)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import wraps
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import CoreSchema, core_schema
 
@@ -102,6 +102,7 @@ class Description:
 @dataclass_transform(frozen_default=True)
 def described(cls: T) -> T:
     """Make a `Description` of a class: frozen, validated, its problems reported as a `RecipeError`."""
+    cls._refuse_booleans = field_validator("*", mode="before")(_refuse_booleans)  # type: ignore[attr-defined]
     made = pydantic_dataclass(frozen=True, repr=False, config=_CONFIG)(cls)
     validate = made.__init__
 
@@ -116,6 +117,13 @@ def described(cls: T) -> T:
     return made  # type: ignore[return-value]  # cls itself
 
 
+def _refuse_booleans(cls: type[Any], value: Any, info: ValidationInfo) -> Any:
+    """Keep True and False out of fields that are not for them; to pydantic they are 1 and 0."""
+    if isinstance(value, bool) and cls.__pydantic_fields__[info.field_name].annotation is not bool:
+        raise ValueError(f"this is not a question of yes or no; got {value}")
+    return value
+
+
 def _build(cls: type[Any], fields: Mapping[str, Any]) -> Any:
     """Validate `fields` as `cls`, which also turns nested plain data into descriptions."""
     try:
@@ -128,13 +136,19 @@ def _recipe_error(cls: type[Any], error: ValidationError) -> RecipeError:
     problems: list[tuple[str, str]] = []
     known = [field.name for field in dataclasses.fields(cls)]
     for problem in error.errors(include_url=False):
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["loc"] and isinstance(problem["loc"][0], int):  # an argument given by position
-            place = ".".join([known[problem["loc"][0]], *map(str, problem["loc"][1:])])
+        if problem["type"] == "unexpected_positional_argument":
+            problems.append(("", f"has no more fields than {', '.join(known)}; {problem['input']!r} is one too many"))
+            continue
+        unknown = problem["type"] in ("unexpected_keyword_argument", "unexpected_property", "extra_forbidden")
+        # the alternatives of a union have places of their own, such as "constrained-int"
+        parts = [part for part in problem["loc"] if unknown or isinstance(part, int) or part.isidentifier()]
+        if parts and isinstance(parts[0], int):  # an argument given by position
+            parts[0] = known[parts[0]]
+        place = ".".join(map(str, parts))
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, RecipeError):
             problems += [(".".join(filter(None, (place, inner))), text) for inner, text in cause.problems]
-        elif problem["type"] in ("unexpected_keyword_argument", "unexpected_property", "extra_forbidden"):
+        elif unknown:
             name = str(problem["loc"][-1])
             siblings = known if len(problem["loc"]) == 1 else []
             problems.append((place, f"unknown field{did_you_mean(name, siblings) if siblings else ''}"))

@@ -40,7 +40,8 @@ def history_figure(history: History, title: str, best_epoch: int) -> Figure:
         axes.set(xlabel="epoch", ylabel=name)
         if best_epoch:
             axes.axvline(best_epoch, color="0.7", linestyle=":", label=f"lowest loss (epoch {best_epoch})")
-        axes.legend()
+        if name in history:
+            axes.legend()
     figure.suptitle(title)
     return figure
 

@@ -39,6 +39,18 @@ def write_whole(path: Path, content: bytes) -> None:
         raise _cannot_write(path, error.strerror or str(error)) from None
 
 
+def read_whole(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileError: when it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Make a folder with everything `fill` puts into it, or nothing.
 

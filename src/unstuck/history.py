@@ -57,6 +57,8 @@ class History:
         return {name: np.array(values) for name, values in self._columns.items()}
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        if not self._columns:
+            raise OptionError("the history is empty: the training ended before its first record")
         if name not in self._columns:
             raise OptionError(f"the history has no column {name!r}{did_you_mean(name, self._columns)}")
         return np.array(self._columns[name])

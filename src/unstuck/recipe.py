@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+import numpy as np
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt, StringConstraints
 
 from unstuck.arrays import Precision
 from unstuck.data.inputs import Inputs
@@ -71,15 +72,14 @@ class EarlyStopping(Description):
     restore_best: bool = True
 
 
-def _fixed(items: object) -> object:
-    return tuple(items) if isinstance(items, list) else items
-
-
 def _pairs(weights: object) -> object:
-    return tuple(weights.items()) if isinstance(weights, Mapping) else weights
+    if not isinstance(weights, Mapping):
+        return weights
+    return tuple((key.item() if isinstance(key, np.generic) else key, weight) for key, weight in weights.items())
 
 
-ClassWeights = Literal["balanced"] | tuple[tuple[str | int | float, PositiveFloat], ...]
+Label = Annotated[str, StringConstraints(strip_whitespace=False)] | int | float
+ClassWeights = Literal["balanced"] | tuple[tuple[Label, PositiveFloat], ...]
 
 
 @described
@@ -120,11 +120,11 @@ class Recipe(Description):
     100
     """
 
-    layers: Annotated[Sequence[Layer], BeforeValidator(_fixed)]
+    layers: Annotated[Sequence[Layer], AfterValidator(tuple)]
     loss: Loss
     optimizer: Optimizer = Adam()
     schedule: Schedule = ConstantRate()
-    penalties: Annotated[Sequence[Penalty], BeforeValidator(_fixed)] = ()
+    penalties: Annotated[Sequence[Penalty], AfterValidator(tuple)] = ()
     clip_value: PositiveFloat | None = None
     clip_norm: PositiveFloat | None = None
     batch_size: PositiveInt | Literal["full"] = 32
@@ -135,7 +135,7 @@ class Recipe(Description):
     class_weights: Annotated[ClassWeights | None, BeforeValidator(_pairs)] = None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     record_every: PositiveInt = 1
-    metrics: Annotated[Sequence[str], BeforeValidator(_fixed)] = ()
+    metrics: Annotated[Sequence[str], AfterValidator(tuple)] = ()
     early_stopping: EarlyStopping | None = None
     stop_at_loss: float | None = None
     precision: Precision = "float32"
@@ -175,6 +175,10 @@ class Recipe(Description):
         assert isinstance(last, Dense)
         return last.units
 
+    def rows_per_batch(self, n: int) -> int:
+        """Return the rows of a mini-batch, of n training rows."""
+        return n if self.batch_size == "full" else min(self.batch_size, n)
+
     def to_toml(self) -> str:
         """Return the recipe as TOML, defaults included."""
         import tomli_w
@@ -211,6 +215,8 @@ class Recipe(Description):
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """Return a copy with fields changed by their dotted paths, as in `{"optimizer.learning_rate": 0.01}`.
 
+        Places in a list are counted from 0, or from the end: `{"layers.-1.units": 10}` changes the last layer.
+
         Raises:
             RecipeError: when a path leads nowhere or a value does not fit.
         """
@@ -219,15 +225,32 @@ class Recipe(Description):
             *parents, last = path.split(".")
             place: Any = data
             for name in parents:
-                try:
-                    if isinstance(place.get(name) if isinstance(place, dict) else None, str):
-                        place[name] = {"kind": place[name]}
-                    place = place[int(name)] if isinstance(place, list) else place[name]
-                except (KeyError, IndexError, ValueError):
-                    known = place if isinstance(place, dict) else map(str, range(len(place)))
-                    raise RecipeError([(path, f"nothing called {name!r}{did_you_mean(name, known)}")]) from None
-            if isinstance(place, list):
-                place[int(last)] = value
-            else:
-                place[last] = value
+                key = _key(place, name, path)
+                inner = _opened(place.get(key, {}) if isinstance(place, dict) else place[key])
+                place[key] = inner
+                place = inner
+            place[_key(place, last, path)] = value
         return Recipe.from_data(data)
+
+
+def _key(place: Any, name: str, path: str) -> str | int:
+    """Return `name` as a key of the table, or a place in the list, that `path` has led to."""
+    if isinstance(place, dict):
+        return name
+    if not isinstance(place, list):
+        raise RecipeError([(path, f"{place!r} has no parts, so there is no {name!r} in it")])
+    try:
+        return range(len(place))[int(name)]
+    except (ValueError, IndexError):
+        raise RecipeError([(path, f"{name!r} is no place in a list of {len(place)}, counted from 0")]) from None
+
+
+def _opened(value: Any) -> Any:
+    """Return a copy of a table or list, whose parts may be changed; a kind alone becomes a table."""
+    if isinstance(value, Description):
+        return value.to_data()
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, list | tuple) else value

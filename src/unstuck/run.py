@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +12,15 @@ import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.data.inputs import FittedInputs
-from unstuck.data.targets import FittedTargets
+from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.reference import evaluate_outputs
-from unstuck.errors import DataError, FileError, RecipeError
-from unstuck.files import write_folder
+from unstuck.errors import DataError, FileError
+from unstuck.files import read_whole, write_folder
 from unstuck.history import History
 from unstuck.metrics import evaluate
 from unstuck.network import Network
 from unstuck.recipe import Recipe
+from unstuck.sealed import seal, unseal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,8 +99,7 @@ class Run:
 
     def evaluate(self, X: Any, y: Any) -> dict[str, float]:
         """Return the recipe's metrics on rows X with targets y."""
-        A = self.outputs(X)
-        y = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
+        A, y = self.outputs(X), as_targets(y)
         if len(y) != len(A):
             raise DataError(f"{len(A):,} rows of features and {len(y):,} targets; each row needs one target")
         probabilities = None if self.targets.classes is None else self.targets.probabilities(A)
@@ -122,6 +121,8 @@ class Run:
     def save(self, path: str | Path) -> None:
         """Write the run into a new folder: recipe.toml, run.toml and arrays.safetensors. No pickle.
 
+        The first two are for people to read; the last holds them once more, so that no damage goes unnoticed.
+
         Raises:
             FileError: when the folder exists already or cannot be written; nothing is left half-written.
         """
@@ -129,16 +130,16 @@ class Run:
 
     def _write_into(self, folder: Path) -> None:
         import tomli_w
-        from safetensors.numpy import save
 
         arrays = {"final_parameters": self.final_parameters, "best_parameters": self.best_parameters}
         arrays |= {f"history.{name}": values for name, values in self.history.arrays().items()}
         facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
         facts |= {"columns": list(self.history.columns)}
         facts |= {"inputs": self.inputs.to_data(), "targets": self.targets.to_data()}
-        (folder / "recipe.toml").write_text(self.recipe.to_toml(), encoding="utf-8")
-        (folder / "run.toml").write_text(tomli_w.dumps(facts), encoding="utf-8")
-        (folder / "arrays.safetensors").write_bytes(save(arrays))
+        texts = {"recipe.toml": self.recipe.to_toml(), "run.toml": tomli_w.dumps(facts)}
+        for name, text in texts.items():
+            (folder / name).write_bytes(text.encode())
+        (folder / "arrays.safetensors").write_bytes(seal(arrays, texts))
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -147,38 +148,27 @@ class Run:
         Raises:
             FileError: when a file is missing, cut short or damaged.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
         folder = Path(path)
-        try:
-            recipe = Recipe.load(folder / "recipe.toml")
-            facts = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
-            arrays = load((folder / "arrays.safetensors").read_bytes())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, SafetensorError, RecipeError) as error:
-            raise FileError(f"{folder} is no saved run, or damaged: {error}") from None
+        if not folder.is_dir():
+            raise FileError(f"{folder} is no saved run: there is no such folder")
+        arrays, texts = unseal(folder / "arrays.safetensors")
+        facts = tomllib.loads(texts.get("run.toml", ""))
         if facts.get("format") != FORMAT:
-            raise FileError(
-                f"{folder} was not saved by this version of unstuck; it lacks format = {json.dumps(FORMAT)}"
-            )
-        try:
-            run = cls(
-                recipe=recipe,
-                inputs=FittedInputs.from_data(facts["inputs"]),
-                targets=FittedTargets.from_data(facts["targets"]),
-                final_parameters=arrays["final_parameters"],
-                best_parameters=arrays["best_parameters"],
-                history=History({name: arrays[f"history.{name}"] for name in facts["columns"]}),
-                **{name: facts[name] for name in FACTS},
-            )
-            expected = (run.network.size,)
-        except (KeyError, TypeError, ValueError, DataError) as error:
-            raise FileError(f"{folder} is incomplete: {error!r}") from None
-        if run.final_parameters.shape != expected or run.best_parameters.shape != expected:
-            raise FileError(f"{folder} holds {run.final_parameters.shape} parameters; its recipe has {expected}")
-        return run
+            raise FileError(f"{folder} was not saved by this version of unstuck ({FORMAT!r})")
+        for name, text in texts.items():
+            if read_whole(folder / name) != text.encode():
+                raise FileError(f"{folder / name} is cut short, or was changed after the run was saved")
+        return cls(
+            recipe=Recipe.from_toml(texts["recipe.toml"]),
+            inputs=FittedInputs.from_data(facts["inputs"]),
+            targets=FittedTargets.from_data(facts["targets"]),
+            final_parameters=arrays["final_parameters"],
+            best_parameters=arrays["best_parameters"],
+            history=History({name: arrays[f"history.{name}"] for name in facts["columns"]}),
+            **{name: facts[name] for name in FACTS},
+        )
 
     def __repr__(self) -> str:
         last = {name: value for name, value in self.history.last().items() if name not in ("step", "learning_rate")}
-        facts = ", ".join(f"{name}={value:.4g}" for name, value in last.items())
-        return f"Run(stopped={self.stopped!r}, {facts})"
+        facts = "".join(f", {name}={value:.4g}" for name, value in last.items())
+        return f"Run(stopped={self.stopped!r}{facts})"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy.typing as npt
 
 from unstuck.errors import FileError
+from unstuck.files import read_whole
 
 BLANK = "0" * 64
 SEAL = re.compile(rb'"sha256":"([0-9a-f]{64})"')
@@ -36,10 +37,7 @@ def unseal(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """
     from safetensors.numpy import load
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+    content = read_whole(path)
     found = SEAL.search(content)
     if found is None or hashlib.sha256(_with_hash(content, BLANK)).hexdigest().encode() != found[1]:
         raise FileError(f"{path} is cut short or damaged, or was not written by unstuck")

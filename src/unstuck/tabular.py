@@ -14,13 +14,14 @@ from unstuck.data.inputs import Inputs
 from unstuck.data.readers import read_features, read_features_and_target
 from unstuck.data.splits import hold_out
 from unstuck.data.targets import Targets
-from unstuck.errors import FileError
+from unstuck.errors import FileError, OptionError
+from unstuck.files import check_writable
 from unstuck.functions.activations import Identity, ReLU, Softmax
 from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
 from unstuck.metrics import evaluate
 from unstuck.recipe import Dense, EarlyStopping, Recipe
 from unstuck.run import Run
-from unstuck.training.prepare import take
+from unstuck.training.prepare import matched
 from unstuck.training.train import train
 
 if TYPE_CHECKING:
@@ -83,21 +84,24 @@ def train_table(
     Raises:
         UnstuckError: when file, data, recipe and settings do not fit; nothing is written then.
     """
+    if not 0 <= test_fraction < 1:
+        raise OptionError(f"test_fraction is {test_fraction}; it must be at least 0 and less than 1")
     if folder.exists():
         raise FileError(f"{folder} exists already; choose another name with --out, or remove it first")
-    X, y = read_features_and_target(path, target)
+    check_writable(folder)
+    X, y = matched(*read_features_and_target(path, target), path.name)
     classes = looks_like_classes(y) if task is None else task == "classification"
     if recipe is None:
-        recipe = default_recipe(len(y), len(np.unique(y)) if classes else None)
+        recipe = default_recipe(len(y), len(np.unique(y)) if classes else y[0].size, classes)
     recipe = recipe.with_settings(settings or {})
     kept, held = np.arange(len(y)), np.arange(0)
     if test_fraction:
         kept, held = hold_out(y, test_fraction, recipe.seed, stratify=classes)
-    run = train(recipe, take(X, kept), y[kept])
+    run = train(recipe, X[kept], y[kept])
     run.save(folder)
     metrics, constant = {}, {}
     if test_fraction:
-        metrics = run.evaluate(take(X, held), y[held])
+        metrics = run.evaluate(X[held], y[held])
         constant = _constant_metrics(tuple(metrics), y[kept], y[held], classes=run.targets.classes is not None)
     return TableOutcome(
         run=run,
@@ -133,18 +137,20 @@ def looks_like_classes(y: npt.NDArray[Any]) -> bool:
     """Tell whether targets are labels: text, true/false, or whole numbers of at most 20 different values."""
     if y.dtype.kind not in "fiu":
         return True
-    return bool((y == np.rint(y)).all()) and len(np.unique(y)) <= MOST_CLASSES
+    return y.ndim == 1 and bool((y == np.rint(y)).all()) and len(np.unique(y)) <= MOST_CLASSES
 
 
-def default_recipe(rows: int, classes: int | None) -> Recipe:
+def default_recipe(rows: int, outputs: int, classes: bool) -> Recipe:
     """Return a sensible network for `rows` rows: two ReLU layers, Adam, everything standardised, early stopping.
 
     Args:
         rows: of the table.
-        classes: None for regression.
+        outputs: how many classes there are, or numbers to predict.
+        classes: False for regression.
     """
+    output = Dense(max(2, outputs), Softmax()) if classes else Dense(outputs, Identity())
     return Recipe(
-        [Dense(128, ReLU()), Dense(64, ReLU()), Dense(classes or 1, Softmax() if classes else Identity())],
+        [Dense(128, ReLU()), Dense(64, ReLU()), output],
         loss=CategoricalCrossEntropy() if classes else SquaredError(),
         batch_size=int(np.clip(2 ** round(np.log2(rows / 150)), 16, 256)),
         epochs=100,

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from sklearn.metrics import hinge_loss
 from tests.torch_twin import LOSSES, reduced
+from torch.nn import functional
 
 from unstuck.errors import DataError
 from unstuck.functions.losses import Elementwise, Hinge, Huber, Loss, SquaredError
@@ -74,14 +74,14 @@ def test_categorical_crossentropy_of_one_hot_rows_is_pytorchs_negative_log_likel
     loss = Loss.from_data("categorical_crossentropy")
     _, A = targets_and_outputs(loss)
     labels = np.arange(ROWS) % OUTPUTS
-    expected = F.nll_loss(torch.log(torch.tensor(A)), torch.tensor(labels)).item()
+    expected = functional.nll_loss(torch.log(torch.tensor(A)), torch.tensor(labels)).item()
     assert loss.value(np.eye(OUTPUTS)[labels], A) == pytest.approx(expected, rel=1e-12)
 
 
 def test_poisson_is_pytorchs():
     loss = Loss.from_data("poisson")
     Y, A = targets_and_outputs(loss)
-    expected = F.poisson_nll_loss(torch.tensor(A), torch.tensor(Y), log_input=False, eps=0).item()
+    expected = functional.poisson_nll_loss(torch.tensor(A), torch.tensor(Y), log_input=False, eps=0).item()
     assert loss.value(Y, A) == pytest.approx(expected, rel=1e-12)
 
 
@@ -163,7 +163,7 @@ def test_slope_at_and_beyond_kinks(loss, y, a, slope):
 @pytest.mark.parametrize("method", ["value", "gradient"])
 @pytest.mark.parametrize("shape", [(ROWS,), (ROWS, 1), (1, OUTPUTS), (OUTPUTS, ROWS), (ROWS, OUTPUTS, 1), ()])
 def test_shapes_that_differ_are_refused(loss, method, shape):
-    Y, A = targets_and_outputs(loss)
+    _, A = targets_and_outputs(loss)
     with pytest.raises(DataError, match=rf"targets of shape \({', '.join(map(str, shape))},?\).*\({ROWS}, {OUTPUTS}\)"):
         getattr(loss, method)(np.ones(shape), A)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.optim import lr_scheduler
 from tests.torch_twin import SCHEDULES
+from torch.optim import lr_scheduler
 
 from unstuck.functions.schedules import (
     ConstantRate,
@@ -67,7 +67,7 @@ def test_agrees_with_pytorch(schedule, s, epochs):
         (StepDecay(every=3, drop=0.4), lambda o: lr_scheduler.StepLR(o, step_size=3, gamma=0.4)),
         (ExponentialDecay(0.8), lambda o: lr_scheduler.ExponentialLR(o, gamma=0.8)),
     ],
-    ids=repr,
+    ids=["step", "exponential"],
 )
 def test_schedules_by_epochs_agree_with_pytorchs_stepped_once_an_epoch(schedule, theirs):
     s, epochs = 5, 11

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from unstuck.engines.engine import Engine
+from unstuck.engines.native import NativeEngine
 from unstuck.engines.reference import ReferenceEngine
 from unstuck.errors import OptionError, did_you_mean
 
-ENGINES: dict[str, type[Engine]] = {ReferenceEngine.name: ReferenceEngine}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (ReferenceEngine, NativeEngine)}
 
 
 def choose_engine(name: str) -> type[Engine]:
@@ -16,7 +17,7 @@ def choose_engine(name: str) -> type[Engine]:
         OptionError: when there is none of that name.
     """
     if name == "auto":
-        return ReferenceEngine
+        return NativeEngine
     if name not in ENGINES:
         raise OptionError(f"there is no engine {name!r}{did_you_mean(name, [*ENGINES, 'auto'])}")
     return ENGINES[name]

@@ -25,6 +25,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.X)
 
+    def batch(self, order: npt.NDArray[np.int64], number: int, size: int) -> Rows:
+        """Return mini-batch `number` of `size` rows in their order; a full batch is the rows as they are."""
+        if size == len(self):
+            return self
+        chosen = order[number * size : (number + 1) * size]
+        return Rows(self.X[chosen], self.Y[chosen], None if self.weights is None else self.weights[chosen])
+
 
 @dataclass
 class Descent:

@@ -23,8 +23,7 @@ class ReferenceEngine:
 
     def __init__(self, network: Network, rows: Rows):
         self.network, self.rows = network, rows
-        recipe = network.recipe
-        self.batch_size = len(rows) if recipe.batch_size == "full" else min(recipe.batch_size, len(rows))
+        self.batch_size = network.recipe.rows_per_batch(len(rows))
 
     def steps(
         self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
@@ -34,11 +33,11 @@ class ReferenceEngine:
             for number, rate in enumerate(rates.tolist(), start=first):
                 if poll(progress.steps):
                     break
-                batch = self._batch(batches, number)
+                batch = self.rows.batch(batches, number, self.batch_size)
                 cost, g = cost_and_gradient(self.network, descent.w, batch.X, batch.Y, batch.weights, descent.t)
                 if not (math.isfinite(cost) and np.isfinite(g).all()):
                     progress.failure = first_failure(self.network, descent, batch)
-                    if not math.isfinite(cost):
+                    if not (math.isfinite(cost) and np.isfinite(descent.w).all()):
                         descent.w[:] = descent.previous
                     break
                 descent.previous[:] = descent.w
@@ -59,13 +58,6 @@ class ReferenceEngine:
     def loss(self, w: Array, rows: Rows) -> float:
         with np.errstate(all="ignore"):
             return loss_of(self.network, forward(self.network, w, rows.X), rows.Y, rows.weights)
-
-    def _batch(self, batches: npt.NDArray[np.int64], number: int) -> Rows:
-        if self.batch_size == len(self.rows):
-            return self.rows
-        chosen = batches[number * self.batch_size : (number + 1) * self.batch_size]
-        X, Y, weights = self.rows.X, self.rows.Y, self.rows.weights
-        return Rows(X[chosen], Y[chosen], None if weights is None else weights[chosen])
 
     def _update(self, descent: Descent, g: Array, rate: float) -> None:
         recipe, w = self.network.recipe, descent.w

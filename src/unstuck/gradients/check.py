@@ -60,8 +60,13 @@ class BlockCheck:
 
     @property
     def right(self) -> bool:
-        """Whether every comparison agrees."""
-        return all(comparison.right for comparison in self.comparisons)
+        """Whether every comparison agrees; where none could be made, nothing is known to be right."""
+        return bool(self.comparisons) and all(comparison.right for comparison in self.comparisons)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the block is "right" or "WRONG", or "?" where nothing could be compared."""
+        return "?" if not self.comparisons else "right" if self.right else "WRONG"
 
     @property
     def relative_error(self) -> float:
@@ -99,7 +104,7 @@ class GradientCheck:
             worst = block.worst
             detail = f"{worst.where}: backprop {worst.backprop:.6g}, numeric {worst.numeric:.6g}" if worst else ""
             lines.append(
-                f"{block.name:<6} {'right' if block.right else 'WRONG':<6} {block.relative_error:>14.1e} "
+                f"{block.name:<6} {block.verdict:<6} {block.relative_error:>14.1e} "
                 f"{len(block.comparisons):>9} {block.set_aside:>9}   {detail}"
             )
         return "\n".join(lines)

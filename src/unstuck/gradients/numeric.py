@@ -55,7 +55,8 @@ def slope(phi: Callable[[float], float], scale: float = 1.0) -> Slope:
     h = scale * LARGEST_STEP / 4.0 ** np.arange(STEPS)
     right, left = np.array([[phi(step), phi(-step)] for step in h]).T
     middle = phi(0.0)
-    rounding = ROUNDING * max(np.abs(right).max(), np.abs(left).max(), abs(middle)) / h
+    sizes = np.abs([*right, *left, middle])
+    rounding = ROUNDING * sizes[np.isfinite(sizes)].max(initial=0.0) / h
 
     jump = np.abs(right - 2 * middle + left) / h
     straddles = np.append(True, (jump[1:] > 0.5 * jump[:-1]) & (jump[1:] > 4 * rounding[1:]))

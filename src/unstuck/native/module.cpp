@@ -16,6 +16,8 @@ namespace nb = nanobind;
 
 namespace unstuck {
 
+void bind_trainers(nb::module_ &module);
+
 using Words = nb::ndarray<nb::numpy, std::uint32_t, nb::ndim<2>>;
 
 void fill_words(std::uint32_t *out, std::uint64_t key, std::uint32_t stream, std::uint32_t step, std::uint64_t rows,
@@ -71,4 +73,5 @@ NB_MODULE(_native, module) {
     module.def("philox_words", &unstuck::philox_words, "key"_a, "stream"_a, "step"_a, "rows"_a, "units"_a,
                "first_row"_a = 0);
     module.def("cpu_level", &unstuck::cpu_level);
+    unstuck::bind_trainers(module);
 }

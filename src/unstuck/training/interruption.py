@@ -13,13 +13,14 @@ from types import FrameType
 def interruptible() -> Iterator[threading.Event]:
     """Yield an event that the first Ctrl-C sets; a second one interrupts as usual.
 
-    Outside the main thread Python delivers no signals, and the event stays unset.
+    Outside the main thread Python delivers no signals, and a process in the background may have been told to ignore
+    them; there the event stays unset.
     """
     pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or usual in (None, signal.SIG_IGN):
         yield pressed
         return
-    usual = signal.getsignal(signal.SIGINT)
 
     def press(number: int, frame: FrameType | None) -> None:
         pressed.set()

@@ -11,9 +11,11 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.splits import hold_out
-from unstuck.data.targets import FittedTargets
+from unstuck.data.tables import as_table, number_array
+from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.engine import Rows
-from unstuck.errors import DataError
+from unstuck.errors import DataError, RecipeError
+from unstuck.metrics import CLASSIFICATION, REGRESSION
 from unstuck.network import Network
 from unstuck.recipe import Recipe
 
@@ -54,17 +56,17 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     Raises:
         DataError: when the data cannot be used.
     """
-    y = _array(y)
+    X, y = matched(X, y, "training")
     weights = _weights(sample_weight, y)
-    _check_rows(X, y, "training")
     if validation is None and recipe.validation_fraction > 0:
         classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
         kept, held = hold_out(y, recipe.validation_fraction, recipe.seed, stratify=classes)
-        validation = (take(X, held), y[held], None if weights is None else weights[held])
-        X, y, weights = take(X, kept), y[kept], None if weights is None else weights[kept]
+        validation = (X[held], y[held], None if weights is None else weights[held])
+        X, y, weights = X[kept], y[kept], None if weights is None else weights[kept]
 
     inputs = recipe.inputs.fit(X)
     targets = recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
+    _check_metrics(recipe, targets)
     weights = _with_class_weights(recipe, targets, y, weights)
     rows = _rows(recipe, inputs, targets, X, y, weights)
     network = Network(recipe, inputs=rows.X.shape[1])
@@ -73,8 +75,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise DataError(f"validation must be a pair (X, y) or (X, y, sample_weight); got {type(validation).__name__}")
     held_X, held_y, held_weights = (*validation, None)[:3]
-    held_y = _array(held_y)
-    _check_rows(held_X, held_y, "validation")
+    held_X, held_y = matched(held_X, held_y, "validation")
     held_rows = _rows(recipe, inputs, targets, held_X, held_y, _weights(held_weights, held_y))
     return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
 
@@ -86,35 +87,40 @@ def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, 
     return Rows(exact(inputs.transform(X)), exact(targets.transform(y)), None if weights is None else exact(weights))
 
 
-def _array(y: Any) -> Any:
-    """Return y as an array, whatever list, series or one-column table it is."""
-    array = y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y)
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
+    """Return X as a polars table or an array, and y as an array of as many rows.
 
-
-def take(X: Any, chosen: Any) -> Any:
-    """Return some rows of an array or a table."""
-    if isinstance(X, dict):
-        return {name: np.asarray(column)[chosen] for name, column in X.items()}
-    return X.iloc[chosen] if hasattr(X, "iloc") else X[chosen]
-
-
-def _count(X: Any) -> int:
-    return len(next(iter(X.values()), ())) if isinstance(X, dict) else len(X)
-
-
-def _check_rows(X: Any, y: Any, which: str) -> None:
-    if _count(X) != len(y):
+    Raises:
+        DataError: when they are neither, or of different numbers of rows.
+    """
+    table = as_table(X)
+    X, y = number_array(X) if table is None else table, as_targets(y)
+    if len(X) != len(y):
         raise DataError(
-            f"the {which} data have {_count(X):,} rows of features and {len(y):,} targets; each row needs one target. "
+            f"the {which} data have {len(X):,} rows of features and {len(y):,} targets; each row needs one target. "
             "If samples are in the columns of X, pass X.T"
         )
+    return X, y
+
+
+def _check_metrics(recipe: Recipe, targets: FittedTargets) -> None:
+    known, what = (REGRESSION, "numbers") if targets.classes is None else (CLASSIFICATION, "classes")
+    problems = [
+        ("metrics", f"{name} cannot be measured on {what}; choose from {', '.join(known)}")
+        for name in recipe.metrics
+        if name not in known
+    ]
+    if problems:
+        raise RecipeError(problems)
 
 
 def _weights(sample_weight: Any, y: Any) -> Array | None:
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"sample_weight must be numbers, one a row; got {type(sample_weight).__name__}") from None
     if weights.shape != (len(y),):
         raise DataError(f"sample_weight must have shape ({len(y)},), one weight a row; got {weights.shape}")
     if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or weights.sum() <= 0:

@@ -1,8 +1,10 @@
-"""The progress bar: only for trainings that take longer than a second."""
+"""The progress bar: only for trainings that take longer than a second, and where somebody watches."""
 
 from __future__ import annotations
 
+import sys
 import time
+from multiprocessing import parent_process
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -23,7 +25,8 @@ class ProgressBar:
 
     def __init__(self, label: str, shown: bool = True):
         self.total: int | None = None
-        self._label, self._shown = label, shown
+        self._label = label
+        self._shown = shown and parent_process() is None  # workers side by side would draw over each other
         self._started = self._drawn = time.monotonic()
         self._text = ""
         self._bar: Progress | None = None
@@ -47,14 +50,17 @@ class ProgressBar:
         self._drawn = now
         if self._bar is None:
             self._appear()
-        assert self._bar is not None
-        assert self._task is not None
-        self._bar.update(self._task, completed=done, text=self._text)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, text=self._text)
 
     def _appear(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+        console = Console(stderr=True)
+        if not (console.is_terminal or console.is_jupyter):
+            self._shown = False
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -62,6 +68,7 @@ class ProgressBar:
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
         )
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        for_print = sys.stdout.isatty()  # what callbacks print goes above the bar, or into the file it is meant for
+        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=for_print)
         self._task = self._bar.add_task(self._label, total=self.total, text="")
         self._bar.start()

@@ -45,8 +45,7 @@ class Session:
 
     def __post_init__(self) -> None:
         n = len(self.data.rows)
-        batch = n if self.recipe.batch_size == "full" else min(self.recipe.batch_size, n)
-        self.epoch_steps = -(-n // batch)
+        self.epoch_steps = -(-n // self.recipe.rows_per_batch(n))
         self.total = self.recipe.epochs * self.epoch_steps
         self.started = self.ticked = time.monotonic()
 
@@ -121,19 +120,20 @@ class Session:
 
     def _told_to_stop(self, row: Mapping[str, float]) -> bool:
         try:
-            return any([callback(row, self.state.descent.w.copy()) for callback in self.callbacks])
+            wishes = [callback(row, self.state.descent.w.copy()) for callback in self.callbacks]
         except BaseException:
             self.save(now=True)  # the record is whole, whatever became of the callback
             raise
+        return any(wishes)
 
     def _diverged(self, A: Array) -> bool:
         """Tell whether the last update left something that is not finite; if so, undo it and stop."""
         state, rows = self.state, self.data.rows
         with np.errstate(all="ignore"):
-            finite = np.isfinite(A).all(axis=1) & np.isfinite(self.recipe.loss.per_row(rows.Y, A))
-        if finite.all() and np.isfinite(state.descent.w).all():
-            return False
-        state.failure = first_failure(self.data.network, state.descent, rows, training=False)
+            losses = self.recipe.loss.per_row(rows.Y, A)
+            if all(np.isfinite(values).all() for values in (state.descent.w, A, losses)):
+                return False
+            state.failure = first_failure(self.data.network, state.descent, rows, training=False)
         state.stopped = "diverged"
         state.descent.w[:] = state.descent.previous
         return True

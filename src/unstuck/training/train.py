@@ -81,11 +81,14 @@ def train(
         state = State(Descent(w, recipe.optimizer.start(w), previous=w.copy()), best_w=w.copy())
     if state.stopped in RESUMABLE:
         state.stopped = ""
+        if kept:
+            kept.write(state)  # a file that cannot be written is noticed now
         with interruptible() as interrupted, ProgressBar("training", progress) as bar:
             session = Session(
                 recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept
             )
             (minimize if by_lbfgs else descend)(session)
+            session.clock()
             session.save(now=True)
     return Run(
         recipe=recipe,

@@ -1,0 +1,162 @@
+"""The compiled engine: the numbers of the reference engine, many updates a call, without the GIL."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck import _native
+from unstuck.arrays import Array
+from unstuck.engines.engine import Descent, Poll, Progress, Rows
+from unstuck.engines.reference import first_failure
+from unstuck.functions.optimizers import Optimizer
+from unstuck.functions.penalties import MaxNorm
+from unstuck.network import DenseLayer, DropoutLayer, Network
+
+POLL_SECONDS = 0.05
+"""The compiled code asks after so long whether to go on."""
+
+
+class NativeEngine:
+    """Training on panels, compiled for the processor at hand: see docs/engine.md."""
+
+    name = "native"
+
+    def __init__(self, network: Network, rows: Rows):
+        self.network, self.rows = network, rows
+        self.batch_size = network.recipe.rows_per_batch(len(rows))
+        trainer = _native.TrainerFloat32 if network.recipe.precision == "float32" else _native.TrainerFloat64
+        self._trainer = trainer(plan(network), _native.cpu_level())
+        self._threads = thread_count()
+
+    def steps(
+        self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
+    ) -> Progress:
+        self._load(descent)
+        order = None if self.batch_size == len(self.rows) else np.ascontiguousarray(batches)
+        done, cost_sum, failed = 0, descent.cost_sum, False
+        while done < len(rates) and not failed and not poll(done):
+            chunk = self._run(order, first + done, descent.t + done, rates[done:], cost_sum, POLL_SECONDS)
+            done += chunk.steps
+            descent.rows_seen += chunk.rows
+            cost_sum, failed = chunk.cost_sum, chunk.failed
+        if failed and done:  # the update after it has spoilt the parameters: repeat those before
+            self._load(descent)
+            self._run(order, first, descent.t, rates[:done], 0.0, math.inf)
+        if done:
+            self._store(descent)
+        descent.t += done
+        descent.cost_sum = cost_sum
+        if not failed:
+            return Progress(done)
+        with np.errstate(all="ignore"):
+            failure = first_failure(self.network, descent, self.rows.batch(batches, first + done, self.batch_size))
+        if not (chunk.finite_cost and np.isfinite(descent.w).all()):
+            descent.w[:] = descent.previous
+        return Progress(done, failure)
+
+    def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
+        self._trainer.load(np.ascontiguousarray(w), [], 1.0)
+        g = np.empty_like(w)
+        return self._trainer.cost_and_gradient(self.rows.X, self.rows.Y, self.rows.weights, g), g
+
+    def outputs(self, w: Array, X: Array) -> Array:
+        self._trainer.load(np.ascontiguousarray(w), [], 1.0)
+        A = np.empty((len(X), self.network.outputs), X.dtype)
+        self._trainer.outputs(X, A)
+        return A
+
+    def loss(self, w: Array, rows: Rows) -> float:
+        self._trainer.load(np.ascontiguousarray(w), [], 1.0)
+        return self._trainer.loss(rows.X, rows.Y, rows.weights)
+
+    def _run(
+        self, order: Any, first: int, t: int, rates: npt.NDArray[np.float64], cost_sum: float, seconds: float
+    ) -> _native.Done:
+        rows, size, threads = self.rows, self.batch_size, self._threads
+        return self._trainer.steps(
+            rows.X, rows.Y, rows.weights, order, first, size, t, rates, cost_sum, seconds, threads
+        )
+
+    def _load(self, descent: Descent) -> None:
+        momenta = descent.memory["momenta"][0] if "momenta" in descent.memory else 1.0
+        self._trainer.load(descent.w, self._slots(descent), momenta)
+
+    def _store(self, descent: Descent) -> None:
+        momenta = self._trainer.store(descent.w, self._slots(descent), descent.previous)
+        if "momenta" in descent.memory:
+            descent.memory["momenta"][0] = momenta
+
+    def _slots(self, descent: Descent) -> list[Array]:
+        return [descent.memory[name] for name in slot_names(self.network.recipe.optimizer)]
+
+
+def thread_count() -> int:
+    """Return how many threads may work: as OMP_NUM_THREADS says, as elsewhere, or one for each core at hand."""
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    if wish.isdigit() and int(wish) > 0:
+        return int(wish)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def slot_names(optimizer: Optimizer) -> list[str]:
+    """Return the names of the vectors of P numbers in the optimizer's memory, in the order of native/optimizers.hpp."""
+    return [name for name in optimizer.start(np.zeros(1)) if name != "momenta"]
+
+
+def plan(network: Network) -> dict[str, Any]:
+    """Return the network and its training as the plain data that native/plan.hpp holds."""
+    recipe = network.recipe
+    loss, optimizer = recipe.loss, recipe.optimizer
+    settings = [getattr(optimizer, field.name) for field in fields(optimizer) if field.name != "learning_rate"]  # type: ignore[arg-type]  # made by @described
+    return {
+        "layers": [_layer(layer) for layer in network.layers],
+        "inputs": network.inputs,
+        "outputs": network.outputs,
+        "size": network.size,
+        "loss": loss.kind,
+        "threshold": getattr(loss, "threshold", 1.0),
+        "half": getattr(loss, "half", False),
+        "mean_of_outputs": loss.outputs == "mean",
+        "mean_of_rows": loss.rows == "mean",
+        "optimizer": optimizer.kind,
+        "settings": [float(value) for value in settings],
+        "learning_rate": float(optimizer.learning_rate),
+        "penalties": [
+            {
+                "kind": penalty.kind,
+                "strength": penalty.limit if isinstance(penalty, MaxNorm) else penalty.strength,  # type: ignore[attr-defined]  # all others
+                "on_biases": penalty.on == "all",
+            }
+            for penalty in recipe.penalties
+        ],
+        "clip_value": math.inf if recipe.clip_value is None else recipe.clip_value,
+        "clip_norm": math.inf if recipe.clip_norm is None else recipe.clip_norm,
+        "seed": recipe.seed,
+        "slots": len(slot_names(optimizer)),
+    }
+
+
+def _layer(layer: DenseLayer | DropoutLayer) -> dict[str, Any]:
+    if isinstance(layer, DropoutLayer):
+        nothing = {"activation": "identity", "parameter": 0.0, "has_bias": False, "weights": 0, "biases": 0}
+        width = {"inputs": layer.units, "outputs": layer.units}
+        return {"is_dense": False, **width, "rate": layer.rate, "index": layer.index, **nothing}
+    activation = layer.activation
+    return {
+        "is_dense": True,
+        "inputs": layer.inputs,
+        "outputs": layer.outputs,
+        "activation": activation.kind,
+        "parameter": getattr(activation, "slope", getattr(activation, "alpha", 0.0)),
+        "has_bias": layer.has_bias,
+        "weights": layer.weights.start,
+        "biases": layer.biases.start,
+        "rate": 0.0,
+        "index": layer.index,
+    }

@@ -1,0 +1,243 @@
+// The trainers as Python classes, and the choice of the instruction set.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "interface.hpp"
+
+namespace nb = nanobind;
+
+namespace unstuck {
+namespace {
+
+template <class Enum>
+Enum kind_of(const std::string &name, std::initializer_list<std::pair<const char *, Enum>> kinds) {
+    for (const auto &[known, kind] : kinds)
+        if (name == known) return kind;
+    throw std::invalid_argument("the compiled engine does not know " + name);
+}
+
+Activation activation_of(const std::string &name) {
+    using enum Activation;
+    return kind_of<Activation>(name, {{"identity", identity},
+                                      {"sigmoid", sigmoid},
+                                      {"tanh", tanh},
+                                      {"relu", relu},
+                                      {"leaky_relu", leaky_relu},
+                                      {"elu", elu},
+                                      {"selu", selu},
+                                      {"gelu", gelu},
+                                      {"silu", silu},
+                                      {"softplus", softplus},
+                                      {"softmax", softmax},
+                                      {"exponential", exponential},
+                                      {"hard_sigmoid", hard_sigmoid},
+                                      {"softsign", softsign}});
+}
+
+Loss loss_of(const std::string &name) {
+    using enum Loss;
+    return kind_of<Loss>(name, {{"squared_error", squared_error},
+                                {"absolute_error", absolute_error},
+                                {"huber", huber},
+                                {"categorical_crossentropy", categorical_crossentropy},
+                                {"binary_crossentropy", binary_crossentropy},
+                                {"hinge", hinge},
+                                {"poisson", poisson}});
+}
+
+Optimizer optimizer_of(const std::string &name) {
+    using enum Optimizer;
+    return kind_of<Optimizer>(name, {{"sgd", sgd},
+                                     {"momentum", momentum},
+                                     {"nesterov", nesterov},
+                                     {"rmsprop", rmsprop},
+                                     {"adaptive_rmsprop", adaptive_rmsprop},
+                                     {"rprop", rprop},
+                                     {"adagrad", adagrad},
+                                     {"adam", adam},
+                                     {"adamw", adamw},
+                                     {"nadam", nadam},
+                                     {"lbfgs", sgd}});
+}
+
+Penalty penalty_of(const std::string &name) {
+    using enum Penalty;
+    return kind_of<Penalty>(name,
+                            {{"l1", l1}, {"l2", l2}, {"decoupled_decay", decoupled_decay}, {"max_norm", max_norm}});
+}
+
+template <class V>
+V get(const nb::dict &from, const char *name) {
+    return nb::cast<V>(from[name]);
+}
+
+Plan plan_of(const nb::dict &from) {
+    Plan plan;
+    for (nb::handle described : get<nb::list>(from, "layers")) {
+        const auto layer = nb::cast<nb::dict>(described);
+        plan.layers.push_back(
+            {get<bool>(layer, "is_dense"), get<std::int64_t>(layer, "inputs"), get<std::int64_t>(layer, "outputs"),
+             activation_of(get<std::string>(layer, "activation")), get<double>(layer, "parameter"),
+             get<bool>(layer, "has_bias"), get<std::int64_t>(layer, "weights"), get<std::int64_t>(layer, "biases"),
+             get<double>(layer, "rate"), get<std::uint32_t>(layer, "index")});
+    }
+    for (nb::handle described : get<nb::list>(from, "penalties")) {
+        const auto penalty = nb::cast<nb::dict>(described);
+        plan.penalties.push_back({penalty_of(get<std::string>(penalty, "kind")), get<double>(penalty, "strength"),
+                                  get<bool>(penalty, "on_biases")});
+    }
+    plan.inputs = get<std::int64_t>(from, "inputs");
+    plan.outputs = get<std::int64_t>(from, "outputs");
+    plan.size = get<std::int64_t>(from, "size");
+    plan.loss = loss_of(get<std::string>(from, "loss"));
+    plan.threshold = get<double>(from, "threshold");
+    plan.half = get<bool>(from, "half");
+    plan.mean_of_outputs = get<bool>(from, "mean_of_outputs");
+    plan.mean_of_rows = get<bool>(from, "mean_of_rows");
+    plan.optimizer = optimizer_of(get<std::string>(from, "optimizer"));
+    plan.settings = get<std::vector<double>>(from, "settings");
+    plan.learning_rate = get<double>(from, "learning_rate");
+    plan.clip_value = get<double>(from, "clip_value");
+    plan.clip_norm = get<double>(from, "clip_norm");
+    plan.seed = get<std::uint64_t>(from, "seed");
+    plan.slots = get<int>(from, "slots");
+    return plan;
+}
+
+template <class T>
+std::unique_ptr<Trainer<T>> make(const Plan &plan, const std::string &level) {
+#if defined(__x86_64__)
+    if (level == "x86-64-v4") return v4::make_trainer<T>(plan);
+    if (level == "x86-64-v3") return v3::make_trainer<T>(plan);
+#endif
+    return baseline::make_trainer<T>(plan);
+}
+
+template <class T>
+class Handle {
+  public:
+    using Vector = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Matrix = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+    using Weights = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Order = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Rates = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+    Handle(const nb::dict &plan, const std::string &level) : plan_(plan_of(plan)), trainer_(make<T>(plan_, level)) {}
+
+    void load(Vector w, std::vector<Vector> memory, double momenta) {
+        check(w, memory);
+        std::vector<const T *> slots;
+        for (auto &slot : memory) slots.push_back(slot.data());
+        trainer_->momenta = momenta;
+        trainer_->load(w.data(), slots);
+    }
+
+    double store(Vector w, std::vector<Vector> memory, Vector previous) const {
+        check(w, memory);
+        check(previous, {});
+        std::vector<T *> slots;
+        for (auto &slot : memory) slots.push_back(slot.data());
+        trainer_->store(w.data(), slots, previous.data());
+        return trainer_->momenta;
+    }
+
+    Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::optional<Order> order, std::size_t first,
+               std::size_t batch_size, std::size_t t, Rates rates, double cost_sum, double seconds, int threads) {
+        const auto rows = rows_of(X, &Y, weights);
+        if (order && order->shape(0) != rows.count) throw std::invalid_argument("the order must name every row once");
+        if (batch_size < 1) throw std::invalid_argument("a mini-batch has at least one row");
+        if (order)
+            for (std::size_t r = 0; r < rows.count; ++r)
+                if (order->data()[r] < 0 || static_cast<std::size_t>(order->data()[r]) >= rows.count)
+                    throw std::invalid_argument("the order names a row that is not there");
+        const std::size_t batches = (rows.count + batch_size - 1) / batch_size;
+        if (first > batches || rates.shape(0) > batches - first)
+            throw std::invalid_argument("there are fewer mini-batches than rates");
+        Steps steps;
+        steps.order = order ? order->data() : nullptr;
+        steps.first = first;
+        steps.count = rates.shape(0);
+        steps.batch_size = batch_size;
+        steps.t = t;
+        steps.rates = rates.data();
+        steps.cost_sum = cost_sum;
+        steps.seconds = seconds;
+        steps.threads = threads;
+        nb::gil_scoped_release released;
+        return trainer_->steps(rows, steps);
+    }
+
+    double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient) {
+        const auto rows = rows_of(X, &Y, weights);
+        if (gradient.shape(0) != static_cast<std::size_t>(plan_.size)) throw std::invalid_argument("wrong size");
+        nb::gil_scoped_release released;
+        return trainer_->cost_and_gradient(rows, gradient.data());
+    }
+
+    void outputs(Matrix X, nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A) {
+        const auto rows = rows_of(X, nullptr, std::nullopt);
+        if (A.shape(0) != X.shape(0) || A.shape(1) != static_cast<std::size_t>(plan_.outputs))
+            throw std::invalid_argument("the outputs have another shape");
+        nb::gil_scoped_release released;
+        trainer_->outputs(rows, A.data());
+    }
+
+    double loss(Matrix X, Matrix Y, std::optional<Weights> weights) {
+        const auto rows = rows_of(X, &Y, weights);
+        nb::gil_scoped_release released;
+        return trainer_->loss(rows);
+    }
+
+  private:
+    void check(const Vector &w, const std::vector<Vector> &memory) const {
+        bool right = w.shape(0) == static_cast<std::size_t>(plan_.size);
+        for (const auto &slot : memory) right = right && slot.shape(0) == w.shape(0);
+        if (!right || (!memory.empty() && memory.size() != static_cast<std::size_t>(plan_.slots)))
+            throw std::invalid_argument("parameters and memory must be vectors of the network's size");
+    }
+
+    Rows<T> rows_of(const Matrix &X, const Matrix *Y, const std::optional<Weights> &weights) const {
+        const std::size_t n = X.shape(0);
+        if (X.shape(1) != static_cast<std::size_t>(plan_.inputs) ||
+            (Y && (Y->shape(0) != n || Y->shape(1) != static_cast<std::size_t>(plan_.outputs))) ||
+            (weights && weights->shape(0) != n))
+            throw std::invalid_argument("X, Y and weights do not fit the network");
+        return {X.data(), Y ? Y->data() : nullptr, weights ? weights->data() : nullptr, n};
+    }
+
+    const Plan plan_;
+    std::unique_ptr<Trainer<T>> trainer_;
+};
+
+template <class T>
+void bind(nb::module_ &module, const char *name) {
+    using namespace nb::literals;
+    nb::class_<Handle<T>>(module, name)
+        .def(nb::init<const nb::dict &, const std::string &>(), "plan"_a, "level"_a)
+        .def("load", &Handle<T>::load, "w"_a, "memory"_a, "momenta"_a)
+        .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
+        .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "order"_a.none(), "first"_a, "batch_size"_a,
+             "t"_a, "rates"_a, "cost_sum"_a, "seconds"_a, "threads"_a)
+        .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a)
+        .def("outputs", &Handle<T>::outputs, "X"_a, "A"_a)
+        .def("loss", &Handle<T>::loss, "X"_a, "Y"_a, "weights"_a.none());
+}
+
+}  // namespace
+
+void bind_trainers(nb::module_ &module) {
+    nb::class_<Done>(module, "Done")
+        .def_ro("steps", &Done::steps)
+        .def_ro("cost_sum", &Done::cost_sum)
+        .def_ro("rows", &Done::rows)
+        .def_ro("failed", &Done::failed)
+        .def_ro("finite_cost", &Done::finite_cost);
+    bind<float>(module, "TrainerFloat32");
+    bind<double>(module, "TrainerFloat64");
+}
+
+}  // namespace unstuck

@@ -1,0 +1,247 @@
+// Activations and losses: the formulas of unstuck.functions, elementwise and by row.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "plan.hpp"
+#include "simd.hpp"
+
+namespace unstuck::UNSTUCK_ISA {
+
+template <class T>
+T sigmoid(T z) {
+    const T e = std::exp(-std::abs(z));
+    return (z >= 0 ? T(1) : e) / (1 + e);
+}
+
+template <class T>
+T normal_distribution(T z) {
+    return T(0.5) * std::erfc(-z * T(0.70710678118654752440));
+}
+
+// Whether f' needs z; the others are functions of a.
+inline bool derivative_needs_z(Activation f) {
+    switch (f) {
+        case Activation::gelu:
+        case Activation::silu:
+        case Activation::softplus:
+        case Activation::softsign:
+        case Activation::hard_sigmoid:
+        case Activation::elu:
+        case Activation::selu:
+        case Activation::leaky_relu:
+            return true;
+        default:
+            return false;
+    }
+}
+
+constexpr double selu_scale = 1.0507009873554804934193349852946;
+constexpr double selu_alpha = 1.6732632423543772848170429916717;
+
+// a = f(z) for `count` numbers, a multiple of the lanes; softmax is done by row, elsewhere.
+template <class T>
+void activate(Activation f, T p, const T *z, T *a, std::size_t count) {
+    const auto each = [&](auto formula) {
+        for (std::size_t j = 0; j < count; ++j) a[j] = formula(z[j]);
+    };
+    switch (f) {
+        case Activation::identity:
+        case Activation::softmax:
+            if (a != z) std::copy_n(z, count, a);
+            return;
+        case Activation::relu:
+            return each([](T x) { return x > 0 || x != x ? x : T(0); });
+        case Activation::leaky_relu:
+            return each([p](T x) { return x > 0 ? x : p * x; });
+        case Activation::sigmoid:
+            using S = Simd<T>;
+            for (std::size_t j = 0; j < count; j += S::lanes) {
+                const auto x = S::load(z + j);
+                const auto e = exp<T>(x < 0 ? x : -x);
+                S::store(a + j, (x >= 0 ? S::splat(1) : e) / (1 + e));
+            }
+            return;
+        case Activation::exponential:
+            for (std::size_t j = 0; j < count; j += Simd<T>::lanes) Simd<T>::store(a + j, exp<T>(Simd<T>::load(z + j)));
+            return;
+        case Activation::tanh:
+            return each([](T x) { return std::tanh(x); });
+        case Activation::elu:
+            return each([p](T x) { return x > 0 ? x : p * std::expm1(x); });
+        case Activation::selu:
+            return each([](T x) { return T(selu_scale) * (x > 0 ? x : T(selu_alpha) * std::expm1(x)); });
+        case Activation::gelu:
+            return each([](T x) { return x * normal_distribution(x); });
+        case Activation::silu:
+            return each([](T x) { return x * sigmoid(x); });
+        case Activation::softplus:
+            return each([](T x) { return std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x))); });
+        case Activation::hard_sigmoid:
+            return each([](T x) { return std::clamp(x / 6 + T(0.5), T(0), T(1)); });
+        case Activation::softsign:
+            return each([](T x) { return x / (1 + std::abs(x)); });
+    }
+}
+
+// d *= f'(z), for everything but softmax.
+template <class T>
+void times_derivative(Activation f, T p, const T *z, const T *a, T *d, std::size_t count) {
+    const auto each = [&](auto formula) {
+        for (std::size_t j = 0; j < count; ++j) d[j] *= formula(z[j], a[j]);
+    };
+    switch (f) {
+        case Activation::identity:
+        case Activation::softmax:
+            return;
+        case Activation::relu:
+            for (std::size_t j = 0; j < count; ++j) d[j] = a[j] > 0 ? d[j] : 0 * d[j];
+            return;
+        case Activation::leaky_relu:
+            return each([p](T x, T) { return x > 0 ? T(1) : p; });
+        case Activation::sigmoid:
+            return each([](T, T y) { return y * (1 - y); });
+        case Activation::tanh:
+            return each([](T, T y) { return 1 - y * y; });
+        case Activation::exponential:
+            return each([](T, T y) { return y; });
+        case Activation::elu:
+            return each([p](T x, T y) { return x > 0 ? T(1) : y + p; });
+        case Activation::selu:
+            return each([](T x, T y) { return x > 0 ? T(selu_scale) : y + T(selu_scale * selu_alpha); });
+        case Activation::gelu:
+            return each(
+                [](T x, T) { return normal_distribution(x) + x * std::exp(-x * x / 2) * T(0.39894228040143267794); });
+        case Activation::silu:
+            return each([](T x, T) {
+                const T s = sigmoid(x);
+                return s * (1 + x * (1 - s));
+            });
+        case Activation::softplus:
+            return each([](T x, T) { return sigmoid(x); });
+        case Activation::hard_sigmoid:
+            return each([](T x, T) { return std::abs(x) < 3 ? T(1) / 6 : T(0); });
+        case Activation::softsign:
+            return each([](T x, T) { return 1 / ((1 + std::abs(x)) * (1 + std::abs(x))); });
+    }
+}
+
+template <class T>
+void softmax_row(T *z, std::size_t o) {
+    T highest = z[0], sum = 0;
+    for (std::size_t k = 1; k < o; ++k) highest = std::max(highest, z[k]);
+    for (std::size_t k = 0; k < o; ++k) sum += z[k] = std::exp(z[k] - highest);
+    for (std::size_t k = 0; k < o; ++k) z[k] /= sum;
+}
+
+// dL/dz = a (da - sum of a da), in place.
+template <class T>
+void softmax_backward(const T *a, T *d, std::size_t o) {
+    T sum = 0;
+    for (std::size_t k = 0; k < o; ++k) sum += a[k] * d[k];
+    for (std::size_t k = 0; k < o; ++k) d[k] = a[k] * (d[k] - sum);
+}
+
+// The loss l_r of one row and its derivative, d = dl_r/dz; z, a, y and d have o entries.
+template <class T>
+class RowLoss {
+  public:
+    explicit RowLoss(const Plan &plan) : plan_(plan), output_(plan.layers.back()) {
+        const auto f = output_.activation;
+        pair_ = (f == Activation::softmax && plan.loss == Loss::categorical_crossentropy) ||
+                (f == Activation::sigmoid && plan.loss == Loss::binary_crossentropy) ||
+                (f == Activation::exponential && plan.loss == Loss::poisson);
+    }
+
+    T operator()(const T *y, const T *z, const T *a, T *d) const {
+        const auto o = static_cast<std::size_t>(plan_.outputs);
+        const bool mean = plan_.mean_of_outputs && plan_.loss != Loss::categorical_crossentropy;
+        const T factor = mean ? T(1) / static_cast<T>(o) : T(1);
+        if (pair_) return pair(y, z, a, d, o, factor);
+        T sum = 0;
+        for (std::size_t k = 0; k < o; ++k) {
+            sum += element(y[k], a[k], d[k]);
+            d[k] *= factor;
+        }
+        if (output_.activation == Activation::softmax)
+            softmax_backward(a, d, o);
+        else
+            times_derivative(output_.activation, static_cast<T>(output_.parameter), z, a, d, o);
+        return sum * factor;
+    }
+
+  private:
+    static constexpr T eps = std::numeric_limits<T>::epsilon();
+
+    T pair(const T *y, const T *z, const T *a, T *d, std::size_t o, T factor) const {
+        T sum = 0;
+        if (plan_.loss == Loss::categorical_crossentropy) {
+            T highest = z[0], total = 0, weight = 0;
+            for (std::size_t k = 1; k < o; ++k) highest = std::max(highest, z[k]);
+            for (std::size_t k = 0; k < o; ++k) {
+                total += std::exp(z[k] - highest);
+                weight += y[k];
+            }
+            const T log_total = std::log(total);
+            for (std::size_t k = 0; k < o; ++k) {
+                sum += y[k] * (log_total - (z[k] - highest));
+                d[k] = a[k] * weight - y[k];
+            }
+            return sum;
+        }
+        for (std::size_t k = 0; k < o; ++k) {
+            if (plan_.loss == Loss::binary_crossentropy)
+                sum += std::max(z[k], T(0)) + std::log1p(std::exp(-std::abs(z[k]))) - y[k] * z[k];
+            else
+                sum += a[k] - y[k] * z[k];
+            d[k] = (a[k] - y[k]) * factor;
+        }
+        return sum * factor;
+    }
+
+    // l(y, a), and slope = dl/da
+    T element(T y, T a, T &slope) const {
+        const T e = a - y;
+        switch (plan_.loss) {
+            case Loss::squared_error:
+                slope = plan_.half ? e : 2 * e;
+                return plan_.half ? e * e / 2 : e * e;
+            case Loss::absolute_error:
+                slope = static_cast<T>((e > 0) - (e < 0));
+                return std::abs(e);
+            case Loss::huber: {
+                const T t = static_cast<T>(plan_.threshold), size = std::abs(e);
+                slope = std::clamp(e, -t, t);
+                return size <= t ? e * e / 2 : t * (size - t / 2);
+            }
+            case Loss::categorical_crossentropy: {
+                const T p = std::max(a, eps);
+                slope = eps <= a ? -y / p : T(0);
+                return -y * std::log(p);
+            }
+            case Loss::binary_crossentropy: {
+                const T p = std::clamp(a, eps, 1 - eps);
+                slope = eps <= a && a <= 1 - eps ? (p - y) / (p * (1 - p)) : T(0);
+                return -y * std::log(p) - (1 - y) * std::log1p(-p);
+            }
+            case Loss::hinge:
+                slope = y * a < 1 ? -y : T(0);
+                return std::max(T(0), 1 - y * a);
+            case Loss::poisson: {
+                const T p = std::max(a, eps);
+                slope = eps <= a ? 1 - y / p : T(0);
+                return p - y * std::log(p);
+            }
+        }
+        return 0;
+    }
+
+    const Plan &plan_;
+    const LayerPlan &output_;
+    bool pair_;
+};
+
+}  // namespace unstuck::UNSTUCK_ISA

@@ -1,0 +1,69 @@
+// What the binding sees of a trainer, whatever instruction set it was compiled for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "plan.hpp"
+
+namespace unstuck {
+
+// X (count, inputs), Y (count, outputs) and weights (count), or none; row by row, as NumPy has them.
+template <class T>
+struct Rows {
+    const T *X, *Y, *weights;
+    std::size_t count;
+
+    Rows part(std::size_t first, std::size_t length, std::size_t inputs, std::size_t outputs) const {
+        return {X + first * inputs, Y ? Y + first * outputs : nullptr, weights ? weights + first : nullptr, length};
+    }
+};
+
+// Updates to do: mini-batches number first, first + 1, ... of the order, one for each rate.
+struct Steps {
+    const std::int64_t *order = nullptr;  // none: the rows as they are
+    std::size_t first = 0, count = 0, batch_size = 1;
+    std::size_t t = 0;  // updates done before
+    const double *rates = nullptr;
+    double cost_sum = 0;  // of the epoch so far; added to in order, so that no pause changes a bit
+    double seconds = 0;   // return after about so long
+    int threads = 1;
+};
+
+struct Done {
+    std::size_t steps = 0;
+    double cost_sum = 0;  // each cost times its rows
+    std::size_t rows = 0;
+    bool failed = false, finite_cost = true;
+};
+
+template <class T>
+class Trainer {
+  public:
+    virtual ~Trainer() = default;
+    virtual void load(const T *w, const std::vector<const T *> &memory) = 0;
+    virtual void store(T *w, const std::vector<T *> &memory, T *previous) const = 0;
+    virtual Done steps(const Rows<T> &rows, const Steps &steps) = 0;
+    virtual double cost_and_gradient(const Rows<T> &rows, T *gradient) = 0;
+    virtual void outputs(const Rows<T> &rows, T *A) = 0;
+    virtual double loss(const Rows<T> &rows) = 0;
+
+    double momenta = 1;  // NAdam's product of momenta
+};
+
+namespace v4 {
+template <class T>
+std::unique_ptr<Trainer<T>> make_trainer(const Plan &);
+}
+namespace v3 {
+template <class T>
+std::unique_ptr<Trainer<T>> make_trainer(const Plan &);
+}
+namespace baseline {
+template <class T>
+std::unique_ptr<Trainer<T>> make_trainer(const Plan &);
+}
+
+}  // namespace unstuck

@@ -1,0 +1,209 @@
+"""The compiled engine computes what the reference engine computes: whole trainings, on every kernel it has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unstuck import (
+    L1,
+    L2,
+    SGD,
+    DecoupledDecay,
+    Dense,
+    Dropout,
+    EarlyStopping,
+    ExponentialDecay,
+    MaxNorm,
+    Normal,
+    OneCycle,
+    Recipe,
+    Run,
+    Targets,
+    _native,
+    train,
+)
+from unstuck.engines.native import NativeEngine
+from unstuck.engines.reference import ReferenceEngine
+from unstuck.functions.activations import Activation
+from unstuck.functions.losses import Loss
+from unstuck.functions.optimizers import Optimizer
+from unstuck.training.prepare import prepare
+
+LEVELS = ["baseline", "x86-64-v3", "x86-64-v4"]
+HERE = LEVELS[: LEVELS.index(_native.cpu_level()) + 1] if _native.cpu_level() in LEVELS else ["baseline"]
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(70, 7))
+LABELS = np.arange(70) % 3
+ONE_HOT = np.eye(3)[LABELS]
+TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
+STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
+
+
+@pytest.fixture(params=HERE)
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kernel that this processor can run."""
+    monkeypatch.setattr(_native, "cpu_level", lambda: request.param)
+    return request.param
+
+
+def both(recipe: Recipe, y: np.ndarray, **options: object) -> tuple[Run, Run]:
+    return tuple(train(recipe, X, y, engine=name, progress=False, **options) for name in ("reference", "native"))
+
+
+def assert_same(reference: Run, native: Run) -> None:
+    assert (reference.engine, native.engine) == ("reference", "native")
+    assert (reference.stopped, reference.failure) == (native.stopped, native.failure)
+    tolerance = TOLERANCE[reference.recipe.precision]
+    scale = np.abs(reference.final_parameters).max()
+    np.testing.assert_allclose(native.final_parameters, reference.final_parameters, rtol=0, atol=tolerance * scale)
+    assert len(reference.history) == len(native.history)
+    if len(reference.history):
+        np.testing.assert_allclose(
+            native.history["loss"], reference.history["loss"], rtol=10 * tolerance, atol=tolerance
+        )
+
+
+@pytest.mark.parametrize("loss", Loss.family)
+@pytest.mark.parametrize("output", Activation.family)
+def test_every_pairing(level: str, output: str, loss: str) -> None:
+    layers = [Dense(9, "tanh"), Dense(5, "softplus", bias=False), Dense(3, output, weight_start=Normal(0.3))]
+    Y = 2 * ONE_HOT - 1 if loss == "hinge" else ONE_HOT
+    recipe = Recipe(layers, loss=loss, optimizer=SGD(0.01), batch_size=16, epochs=4, precision="float64")
+    assert_same(*both(recipe, Y))
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("hidden", Activation.family)
+def test_every_hidden_activation(level: str, hidden: str, precision: str) -> None:
+    layers = [
+        Dense(37, hidden, weight_start=Normal(0.2)),
+        Dropout(0.1),
+        Dense(4, hidden, weight_start=Normal(0.2)),
+        Dense(1),
+    ]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(0.01), batch_size=9, epochs=10, precision=precision)
+    assert_same(*both(recipe, X[:, 0] ** 2))
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"penalties": [L2(0.1), L1(0.01, on="all")]},
+        {"penalties": [DecoupledDecay(0.3, on="all"), MaxNorm(0.5)]},
+        {"clip_norm": 0.1},
+        {"clip_value": 0.01, "clip_norm": 0.05},
+        {"schedule": OneCycle(), "class_weights": "balanced"},
+        {"schedule": ExponentialDecay(0.9), "batch_size": "full"},
+        {"batch_size": 1, "shuffle": False},
+        {"early_stopping": EarlyStopping(2), "validation_fraction": 0.3},
+    ],
+    ids=lambda extra: "-".join(extra) or "plain",
+)
+@pytest.mark.parametrize("optimizer", STEPPING)
+def test_every_optimizer(level: str, optimizer: str, extra: dict[str, object], precision: str) -> None:
+    layers = [Dropout(0.2), Dense(40, "tanh"), Dropout(0.5), Dropout(0.1), Dense(33, "sigmoid"), Dense(3, "softmax")]
+    settings = {"batch_size": 16, "optimizer": optimizer, "precision": precision, "epochs": 4, **extra}
+    recipe = Recipe(layers, loss="categorical_crossentropy", **settings)
+    assert_same(*both(recipe, LABELS, sample_weight=RANDOM.random(70)))
+
+
+widths = st.integers(1, 70)
+
+
+@given(
+    hidden=st.lists(st.tuples(widths, st.sampled_from(sorted(Activation.family)), st.booleans()), max_size=3),
+    rows=st.integers(1, 90),
+    inputs=widths,
+    outputs=widths,
+    batch=st.one_of(st.integers(1, 100), st.just("full")),
+    optimizer=st.sampled_from(["sgd", "adam", "nesterov"]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_shape(hidden, rows, inputs, outputs, batch, optimizer, seed) -> None:
+    layers = [Dense(*shape, weight_start=Normal(0.1)) for shape in hidden] + [Dense(outputs, weight_start=Normal(0.1))]
+    recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size=batch, epochs=2, precision="float64")
+    recipe = recipe.with_settings({"optimizer.learning_rate": 1e-3, "seed": seed})
+    random = np.random.default_rng(seed)
+    data = prepare(
+        recipe.replace(targets=Targets("numbers")),
+        random.normal(size=(rows, inputs)),
+        random.normal(size=(rows, outputs)),
+    )
+    w = data.network.start()
+    engines = [Engine(data.network, data.rows) for Engine in (ReferenceEngine, NativeEngine)]
+    (cost, g), (native_cost, native_g) = (engine.cost_and_gradient(w) for engine in engines)
+    assert native_cost == pytest.approx(cost, rel=1e-10)
+    np.testing.assert_allclose(native_g, g, rtol=1e-9, atol=1e-11 * max(1, np.abs(g).max()))
+    np.testing.assert_allclose(
+        engines[1].outputs(w, data.rows.X), engines[0].outputs(w, data.rows.X), rtol=1e-9, atol=1e-12
+    )
+    assert engines[1].loss(w, data.rows) == pytest.approx(engines[0].loss(w, data.rows), rel=1e-10)
+
+
+@pytest.mark.parametrize("activation", ["exponential", "relu", "identity"])
+def test_divergence_is_found_at_the_same_step_in_the_same_layer(level: str, activation: str) -> None:
+    layers = [Dense(9, activation), Dense(5, activation), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(3.0), batch_size=16, epochs=50, precision="float64")
+    reference, native = both(recipe, X[:, 0])
+    assert reference.stopped == "diverged"
+    assert native.failure == reference.failure
+    np.testing.assert_allclose(native.final_parameters, reference.final_parameters, rtol=1e-6)
+
+
+def test_a_checkpoint_of_one_engine_resumes_in_the_other(tmp_path) -> None:
+    recipe = Recipe(
+        [Dense(20, "tanh"), Dense(3, "softmax")], loss="categorical_crossentropy", epochs=6, precision="float64"
+    )
+    whole = train(recipe, X, LABELS, engine="reference", progress=False)
+    for engine in ("native", "reference"):
+        path = tmp_path / engine
+        other = {"native": "reference", "reference": "native"}[engine]
+        stops = iter([False, False])
+
+        def interrupt(row, w, stops=stops):
+            if next(stops, True):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, X, LABELS, engine=engine, checkpoint=path, checkpoint_seconds=0, callbacks=[interrupt])
+        resumed = train(recipe, X, LABELS, engine=other, checkpoint=path)
+        np.testing.assert_allclose(resumed.final_parameters, whole.final_parameters, rtol=1e-9, atol=1e-12)
+        assert len(resumed.history) == len(whole.history)
+
+
+def test_the_same_bits_from_run_to_run_and_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    X, y = random.normal(size=(600, 200)), random.integers(0, 10, 600)
+    recipe = Recipe(
+        [Dense(300, "relu"), Dropout(0.3), Dense(10, "softmax")],
+        loss="categorical_crossentropy",
+        batch_size=128,
+        epochs=2,
+    )
+    runs = []
+    for threads in ("1", "2", "3", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        runs.append(train(recipe, X, y, engine="native", progress=False).final_parameters.tobytes())
+    assert len(set(runs)) == 1
+
+
+def test_what_does_not_fit_is_refused_and_never_read_past_its_end() -> None:
+    recipe = Recipe([Dense(3, "softmax")], loss="categorical_crossentropy", batch_size=10)
+    data = prepare(recipe, X, LABELS)
+    engine = NativeEngine(data.network, data.rows)
+    w = data.network.start()
+    with pytest.raises(ValueError, match="size"):
+        engine.cost_and_gradient(w[:-1])
+    with pytest.raises(ValueError, match="do not fit"):
+        engine.outputs(w, data.rows.X[:, :-1].copy())
+    trainer, rows = engine._trainer, data.rows
+    rates = np.ones(1)
+    for order, first in ((np.arange(69), 0), (np.full(70, 70), 0), (np.full(70, -1), 0), (np.arange(70), 7)):
+        with pytest.raises(ValueError, match=r"order|mini-batches"):
+            trainer.steps(rows.X, rows.Y, None, order, first, 10, 0, rates, 0.0, 1.0, 1)
