@@ -81,11 +81,10 @@ class TrainerFloat32:
     ) -> float:
         """Return the cost of all rows and leave its gradient in `gradient`."""
 
-    def outputs(self, X: npt.NDArray[Any], A: npt.NDArray[Any]) -> None:
-        """Leave the outputs in A."""
-
-    def loss(self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None) -> float:
-        """Return the loss of the rows, without penalties."""
+    def evaluate(
+        self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None, A: npt.NDArray[Any]
+    ) -> float:
+        """Return the loss of the rows, without penalties, and leave the outputs in A."""
 
 class TrainerFloat64(TrainerFloat32):
     """The same in float64."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HIDDEN_COLUMNS = ("epoch", "step", "loss", "validation_loss", "learning_rate", "seconds")
+HIDDEN_COLUMNS = ("epoch", "step", "loss", "training_loss", "validation_loss", "learning_rate", "seconds")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class History:
-    """Columns of equal length: epoch, step, loss, learning_rate, seconds, metrics, and the same of the validation rows.
+    """Columns of equal length: epoch, step, loss, learning_rate, seconds, training_loss, metrics, validation_....
 
     `loss` is the mean of the costs (loss plus penalties) that the updates of the record's epoch saw, dropout and all;
-    metrics and everything called `validation_...` are measured in evaluation mode, after the epoch.
+    with L-BFGS, the cost after the iteration. `training_loss`, `validation_loss` and the metrics are measured in
+    evaluation mode, after the epoch, without penalties.
 
     >>> history = History()
     >>> history.append({"epoch": 1, "loss": 0.7})

@@ -63,7 +63,7 @@ class Dropout(Layer, kind="dropout"):
 class EarlyStopping(Description):
     """Stop when the monitored loss has not fallen by more than `min_delta` for `patience` records in a row.
 
-    The monitored loss is the validation loss where there is one, else the training loss. `restore_best` gives the Run
+    The monitored loss is validation_loss where there is one, else training_loss. `restore_best` gives the Run
     the parameters of its best record instead of the last ones.
     """
 

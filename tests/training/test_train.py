@@ -73,7 +73,7 @@ def loss_of_epoch(updates):
 def test_history_has_one_row_an_epoch_and_the_columns_it_documents():
     run = train(CLASSES.replace(metrics=("accuracy", "roc_auc"), validation_fraction=0.2), X, LABELS)
     assert run.history.columns == (
-        *("epoch", "step", "loss", "learning_rate", "seconds", "accuracy", "roc_auc"),
+        *("epoch", "step", "loss", "learning_rate", "seconds", "training_loss", "accuracy", "roc_auc"),
         *("validation_loss", "validation_accuracy", "validation_roc_auc"),
     )
     assert run.history["epoch"].tolist() == [1, 2, 3, 4]
@@ -270,14 +270,14 @@ def test_the_last_parameters_predict_unless_the_best_are_to_be_restored():
 
 
 def test_min_delta_decides_when_to_stop_but_not_which_parameters_are_best():
-    free = train(LINEAR.replace(epochs=200), X, NUMBERS).history["loss"]
+    free = train(LINEAR.replace(epochs=200), X, NUMBERS).history["training_loss"]
     to_beat, waited, stop = np.inf, 0, 0
     while waited < 3:
         to_beat, waited = (free[stop], 0) if free[stop] < to_beat - 0.01 else (to_beat, waited + 1)
         stop += 1
     run = train(LINEAR.replace(epochs=200, early_stopping=EarlyStopping(patience=3, min_delta=0.01)), X, NUMBERS)
     assert run.stopped == "early stopping"
-    assert run.history["loss"].tolist() == free[:stop].tolist()
+    assert run.history["training_loss"].tolist() == free[:stop].tolist()
     assert run.best_epoch == np.argmin(free[:stop]) + 1 > stop - 3
 
 
@@ -350,7 +350,7 @@ def test_reduce_on_plateau_divides_the_rate_when_the_loss_does_not_fall(warm_up)
     reduce = ReduceOnPlateau(drop=0.5, patience=2, threshold=0.0, lowest=0.1)
     recipe = LINEAR.replace(schedule=WarmUp(1, then=reduce) if warm_up else reduce, epochs=60, optimizer=Momentum(0.15))
     run = train(recipe, X, NUMBERS)
-    losses, rate, best, waited, expected = run.history["loss"], 0.15, np.inf, 0, []
+    losses, rate, best, waited, expected = run.history["training_loss"], 0.15, np.inf, 0, []
     for loss in losses:
         expected.append(rate)
         best, waited = (loss, 0) if loss < best else (best, waited + 1)

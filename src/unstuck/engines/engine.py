@@ -99,10 +99,6 @@ class Engine(Protocol):
         """Return the cost over all training rows and its gradient (P,), in evaluation mode."""
         ...
 
-    def outputs(self, w: Array, X: Array) -> Array:
-        """Return A (n, o) for X (n, i), in evaluation mode."""
-        ...
-
-    def loss(self, w: Array, rows: Rows) -> float:
-        """Return the loss, without penalties, of any rows, in evaluation mode."""
+    def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
+        """Return the loss, without penalties, and the outputs A (n, o) of any rows, in evaluation mode."""
         ...

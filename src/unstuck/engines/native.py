@@ -65,15 +65,10 @@ class NativeEngine:
         g = np.empty_like(w)
         return self._trainer.cost_and_gradient(self.rows.X, self.rows.Y, self.rows.weights, g), g
 
-    def outputs(self, w: Array, X: Array) -> Array:
+    def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
-        A = np.empty((len(X), self.network.outputs), X.dtype)
-        self._trainer.outputs(X, A)
-        return A
-
-    def loss(self, w: Array, rows: Rows) -> float:
-        self._trainer.load(np.ascontiguousarray(w), [], 1.0)
-        return self._trainer.loss(rows.X, rows.Y, rows.weights)
+        A = np.empty_like(rows.Y)
+        return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A), A
 
     def _run(
         self, order: Any, first: int, t: int, rates: npt.NDArray[np.float64], cost_sum: float, seconds: float

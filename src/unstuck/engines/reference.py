@@ -52,12 +52,10 @@ class ReferenceEngine:
         with np.errstate(all="ignore"):
             return cost_and_gradient(self.network, w, rows.X, rows.Y, rows.weights)
 
-    def outputs(self, w: Array, X: Array) -> Array:
-        return evaluate_outputs(self.network, w, X)
-
-    def loss(self, w: Array, rows: Rows) -> float:
+    def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
         with np.errstate(all="ignore"):
-            return loss_of(self.network, forward(self.network, w, rows.X), rows.Y, rows.weights)
+            traces = forward(self.network, w, rows.X)
+            return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a
 
     def _update(self, descent: Descent, g: Array, rate: float) -> None:
         recipe, w = self.network.recipe, descent.w

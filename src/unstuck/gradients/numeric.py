@@ -4,15 +4,16 @@ The slope of phi at 0 by central differences at steps h, h/4, h/16, ..., each pa
 
     D(h) = (phi(h) - phi(-h)) / 2h          R(h) = (16 D(h/4) - D(h)) / 15
 
-Large steps err by curvature, small ones by rounding, about eps max|phi| / h. The R that agrees best with its neighbour,
-given its rounding, is returned with that disagreement as its error.
+Large steps err by curvature and by the kinks within ±h, small ones by rounding, about eps max|phi| / h. The error of an
+R is estimated as its difference from D(h/4), plus its rounding, plus its largest difference from an R of smaller steps
+beyond the rounding of that one. The R of the least error is returned.
 
-A kink within ±h spoils D(h). It shows in the jump S(h) between the slopes to the right and to the left,
+A kink at 0 itself spoils all steps alike. It shows in the jump S(h) between the slopes to the right and to the left,
 
     S(h) = (phi(h) - 2 phi(0) + phi(-h)) / h
 
-which shrinks with h for a smooth function (fourfold here) and does not for a kink. Steps that straddle one are not
-used; where all do, the point lies on the kink, and there is no derivative to speak of.
+which shrinks with h for a smooth function (fourfold here) and does not for a kink. Then there is no derivative to
+speak of.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from unstuck.arrays import Array
 
 STEPS = 10
 LARGEST_STEP = 1e-2
@@ -58,14 +61,22 @@ def slope(phi: Callable[[float], float], scale: float = 1.0) -> Slope:
     sizes = np.abs([*right, *left, middle])
     rounding = ROUNDING * sizes[np.isfinite(sizes)].max(initial=0.0) / h
 
-    jump = np.abs(right - 2 * middle + left) / h
-    straddles = np.append(True, (jump[1:] > 0.5 * jump[:-1]) & (jump[1:] > 4 * rounding[1:]))
-    central = (right - left) / (2 * h)
-    extrapolated = (16 * central[1:] - central[:-1]) / 15
-    disagreement = np.abs(extrapolated - central[1:]) + rounding[1:]
-
-    usable = ~(straddles[1:] | np.append(False, straddles[1:-1])) & np.isfinite(extrapolated)
-    if not usable.any():
+    with np.errstate(invalid="ignore"):  # phi may be infinite at the larger steps
+        if _kink_at_zero(np.abs(right - 2 * middle + left) / h, rounding):
+            return Slope(np.nan, np.nan)
+        central = (right - left) / (2 * h)
+        R = (16 * central[1:] - central[:-1]) / 15
+        apart = np.abs(R[:, None] - R) - rounding[1:]
+        error = np.abs(R - central[1:]) + rounding[1:] + np.triu(apart, 1).max(axis=1)
+    if not (np.isfinite(error).any() and np.isfinite(middle)):
         return Slope(np.nan, np.nan)
-    best = int(np.argmin(np.where(usable, disagreement, np.inf)))
-    return Slope(float(extrapolated[best]), float(disagreement[best]))
+    best = int(np.nanargmin(error))
+    return Slope(float(R[best]), float(error[best]))
+
+
+def _kink_at_zero(jump: Array, rounding: Array) -> bool:
+    """Tell whether S(h) has stopped shrinking before it is lost in rounding."""
+    seen = np.flatnonzero(jump > 4 * rounding)
+    last = int(seen[-1]) if seen.size else 0
+    could_be_seen = 4 * np.append(rounding, np.inf)[last + 1]
+    return last > 0 and bool(max(0.5 * jump[last - 1], 0) < jump[last] < min(2 * jump[: last + 1].min(), could_be_seen))

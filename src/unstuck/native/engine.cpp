@@ -147,7 +147,7 @@ class Handle {
 
     Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::optional<Order> order, std::size_t first,
                std::size_t batch_size, std::size_t t, Rates rates, double cost_sum, double seconds, int threads) {
-        const auto rows = rows_of(X, &Y, weights);
+        const auto rows = rows_of(X, Y, weights);
         if (order && order->shape(0) != rows.count) throw std::invalid_argument("the order must name every row once");
         if (batch_size < 1) throw std::invalid_argument("a mini-batch has at least one row");
         if (order)
@@ -172,24 +172,19 @@ class Handle {
     }
 
     double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient) {
-        const auto rows = rows_of(X, &Y, weights);
+        const auto rows = rows_of(X, Y, weights);
         if (gradient.shape(0) != static_cast<std::size_t>(plan_.size)) throw std::invalid_argument("wrong size");
         nb::gil_scoped_release released;
         return trainer_->cost_and_gradient(rows, gradient.data());
     }
 
-    void outputs(Matrix X, nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A) {
-        const auto rows = rows_of(X, nullptr, std::nullopt);
-        if (A.shape(0) != X.shape(0) || A.shape(1) != static_cast<std::size_t>(plan_.outputs))
-            throw std::invalid_argument("the outputs have another shape");
+    double evaluate(Matrix X, Matrix Y, std::optional<Weights> weights,
+                    nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A) {
+        const auto rows = rows_of(X, Y, weights);
+        if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
+            throw std::invalid_argument("the outputs have another shape than Y");
         nb::gil_scoped_release released;
-        trainer_->outputs(rows, A.data());
-    }
-
-    double loss(Matrix X, Matrix Y, std::optional<Weights> weights) {
-        const auto rows = rows_of(X, &Y, weights);
-        nb::gil_scoped_release released;
-        return trainer_->loss(rows);
+        return trainer_->evaluate(rows, A.data());
     }
 
   private:
@@ -200,13 +195,12 @@ class Handle {
             throw std::invalid_argument("parameters and memory must be vectors of the network's size");
     }
 
-    Rows<T> rows_of(const Matrix &X, const Matrix *Y, const std::optional<Weights> &weights) const {
+    Rows<T> rows_of(const Matrix &X, const Matrix &Y, const std::optional<Weights> &weights) const {
         const std::size_t n = X.shape(0);
-        if (X.shape(1) != static_cast<std::size_t>(plan_.inputs) ||
-            (Y && (Y->shape(0) != n || Y->shape(1) != static_cast<std::size_t>(plan_.outputs))) ||
-            (weights && weights->shape(0) != n))
+        if (X.shape(1) != static_cast<std::size_t>(plan_.inputs) || Y.shape(0) != n ||
+            Y.shape(1) != static_cast<std::size_t>(plan_.outputs) || (weights && weights->shape(0) != n))
             throw std::invalid_argument("X, Y and weights do not fit the network");
-        return {X.data(), Y ? Y->data() : nullptr, weights ? weights->data() : nullptr, n};
+        return {X.data(), Y.data(), weights ? weights->data() : nullptr, n};
     }
 
     const Plan plan_;
@@ -223,8 +217,7 @@ void bind(nb::module_ &module, const char *name) {
         .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "order"_a.none(), "first"_a, "batch_size"_a,
              "t"_a, "rates"_a, "cost_sum"_a, "seconds"_a, "threads"_a)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a)
-        .def("outputs", &Handle<T>::outputs, "X"_a, "A"_a)
-        .def("loss", &Handle<T>::loss, "X"_a, "Y"_a, "weights"_a.none());
+        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct Rows {
     std::size_t count;
 
     Rows part(std::size_t first, std::size_t length, std::size_t inputs, std::size_t outputs) const {
-        return {X + first * inputs, Y ? Y + first * outputs : nullptr, weights ? weights + first : nullptr, length};
+        return {X + first * inputs, Y + first * outputs, weights ? weights + first : nullptr, length};
     }
 };
 
@@ -47,8 +47,7 @@ class Trainer {
     virtual void store(T *w, const std::vector<T *> &memory, T *previous) const = 0;
     virtual Done steps(const Rows<T> &rows, const Steps &steps) = 0;
     virtual double cost_and_gradient(const Rows<T> &rows, T *gradient) = 0;
-    virtual void outputs(const Rows<T> &rows, T *A) = 0;
-    virtual double loss(const Rows<T> &rows) = 0;
+    virtual double evaluate(const Rows<T> &rows, T *A) = 0;  // leaves the outputs in A, returns the loss
 
     double momenta = 1;  // NAdam's product of momenta
 };

@@ -125,21 +125,21 @@ class PanelTrainer final : public Trainer<T> {
         return cost;
     }
 
-    void outputs(const Rows<T> &rows, T *A) override {
-        each_part(rows, [&](const Batch &batch, std::size_t first) {
-            const auto o = static_cast<std::size_t>(plan_.outputs);
-            for (std::size_t r = 0; r < batch.n; ++r)
-                read_row(layers_.back()->a.get(), r, batch.n, A + (first + r) * o, o);
-        });
-    }
-
-    double loss(const Rows<T> &rows) override {
+    double evaluate(const Rows<T> &rows, T *A) override {
+        const auto o = static_cast<std::size_t>(plan_.outputs);
         double sum = 0, total = 0;
-        each_part(rows, [&](Batch &batch, std::size_t) {
-            batch.row_scale = 1;
+        for (std::size_t first = 0; first < rows.count; first += rows_at_once) {
+            const auto part = rows.part(first, std::min(rows_at_once, rows.count - first), plan_.inputs, plan_.outputs);
+            reserve(part.count);
+            Batch batch{part};
+            batch.n = part.count;
+            forward(batch, 0, batch.n);
             sum += output(batch, 0, batch.n);
-            for (std::size_t r = 0; r < batch.n; ++r) total += batch.rows.weights ? batch.rows.weights[r] : 1.0;
-        });
+            for (std::size_t r = 0; r < batch.n; ++r) {
+                total += part.weights ? part.weights[r] : 1.0;
+                read_row(layers_.back()->a.get(), r, batch.n, A + (first + r) * o, o);
+            }
+        }
         return plan_.mean_of_rows && total != 0 ? sum / total : sum;
     }
 
@@ -237,18 +237,6 @@ class PanelTrainer final : public Trainer<T> {
             for (std::size_t r = 0; r < n; ++r) total += batch.rows.weights[row(batch, r)];
         }
         batch.row_scale = plan_.mean_of_rows && total != 0 ? 1 / total : 1;
-    }
-
-    template <class Use>
-    void each_part(const Rows<T> &rows, Use use) {
-        for (std::size_t first = 0; first < rows.count; first += rows_at_once) {
-            const auto part = rows.part(first, std::min(rows_at_once, rows.count - first), plan_.inputs, plan_.outputs);
-            reserve(part.count);
-            Batch batch{part};
-            begin(batch, part.count);
-            forward(batch, 0, part.count);
-            use(batch, first);
-        }
     }
 
     // ---- forward -------------------------------------------------------------------------------------------------

@@ -75,15 +75,15 @@ class Session:
         """Write a row of the history, keep the best parameters, and see whether to stop."""
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
-        A = self.engine.outputs(state.descent.w, data.rows.X)
+        monitored, A = self.engine.evaluate(state.descent.w, data.rows)
         if self._diverged(A):
             return
         row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
+        row["training_loss"] = monitored
         row |= self._metrics("", A, data.y)
-        monitored = cost
         if data.validation is not None:
-            held_A = self.engine.outputs(state.descent.w, data.validation.X)
-            monitored = row["validation_loss"] = self.engine.loss(state.descent.w, data.validation)
+            monitored, held_A = self.engine.evaluate(state.descent.w, data.validation)
+            row["validation_loss"] = monitored
             row |= self._metrics("validation_", held_A, data.validation_y)
         state.history.append(row)
         self.bar.update(state.descent.t, self._caption(row))
@@ -115,7 +115,7 @@ class Session:
         return self.recipe.stop_at_loss is not None and cost <= self.recipe.stop_at_loss
 
     def _caption(self, row: Mapping[str, float]) -> str:
-        hidden = ("epoch", "step", "learning_rate", "seconds")
+        hidden = ("epoch", "step", "learning_rate", "seconds", "training_loss")
         return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
 
     def _told_to_stop(self, row: Mapping[str, float]) -> bool:
