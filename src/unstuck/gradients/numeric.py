@@ -62,8 +62,11 @@ def slope(phi: Callable[[float], float], scale: float = 1.0) -> Slope:
     rounding = ROUNDING * sizes[np.isfinite(sizes)].max(initial=0.0) / h
 
     with np.errstate(invalid="ignore"):  # phi may be infinite at the larger steps
-        if _kink_at_zero(np.abs(right - 2 * middle + left) / h, rounding):
+        jump = np.abs(right - 2 * middle + left) / h
+        if _kink_at_zero(jump, rounding):
             return Slope(np.nan, np.nan)
+        if jump[-1] > 2 * np.nanmin(jump):  # phi is rougher than float64
+            rounding = np.maximum(rounding, jump[-1] * h[-1] / h)
         central = (right - left) / (2 * h)
         R = (16 * central[1:] - central[:-1]) / 15
         apart = np.abs(R[:, None] - R) - rounding[1:]
@@ -78,5 +81,5 @@ def _kink_at_zero(jump: Array, rounding: Array) -> bool:
     """Tell whether S(h) has stopped shrinking before it is lost in rounding."""
     seen = np.flatnonzero(jump > 4 * rounding)
     last = int(seen[-1]) if seen.size else 0
-    could_be_seen = 4 * np.append(rounding, np.inf)[last + 1]
-    return last > 0 and bool(max(0.5 * jump[last - 1], 0) < jump[last] < min(2 * jump[: last + 1].min(), could_be_seen))
+    could_be_seen = 8 * np.append(rounding, np.inf)[last + 1]
+    return last > 0 and bool(0.5 * jump[last - 1] < jump[last] < min(2 * jump[last - 1], could_be_seen))

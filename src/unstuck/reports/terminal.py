@@ -52,13 +52,17 @@ def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:
     table.add_row("rows", f"{outcome.train_rows:,} to train on, {outcome.test_rows:,} held out")
     table.add_row("network", " - ".join(layers))
     for name, value in outcome.metrics.items():
-        table.add_row(f"held-out {name}", f"[bold]{value:.4f}[/]   (the best constant: {outcome.constant[name]:.4f})")
+        table.add_row(f"held-out {name}", f"[bold]{_number(value)}[/]   (the best constant: {_number(outcome.constant[name])})")
     table.add_row(
         "stopped by", f"{run.stopped}{f': {run.failure}' if run.failure else ''}; best epoch {run.best_epoch}"
     )
     table.add_row("seconds", f"{run.seconds:.1f}")
-    table.add_row("kept in", f"{folder}/   recipe.toml  run.toml  arrays.safetensors  curve.png")
+    table.add_row("kept in", f"{folder}/")
     return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
 def cases_table(cases: Mapping[int, Case], outcomes: Mapping[int, Mapping[str, Outcome]]) -> Table:
