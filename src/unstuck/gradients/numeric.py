@@ -5,7 +5,7 @@ The slope of phi at 0 by central differences at steps h, h/4, h/16, ..., each pa
     D(h) = (phi(h) - phi(-h)) / 2h          R(h) = (16 D(h/4) - D(h)) / 15
 
 Large steps err by curvature and by the kinks within ±h, small ones by rounding, about eps max|phi| / h. The error of an
-R is estimated as its difference from D(h/4), plus its rounding, plus its largest difference from an R of smaller steps
+R is estimated as its difference from D(h), plus its rounding, plus its largest difference from an R of smaller steps
 beyond the rounding of that one. The R of the least error is returned.
 
 A kink at 0 itself spoils all steps alike. It shows in the jump S(h) between the slopes to the right and to the left,
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from unstuck.arrays import Array
 
@@ -63,23 +64,25 @@ def slope(phi: Callable[[float], float], scale: float = 1.0) -> Slope:
 
     with np.errstate(invalid="ignore"):  # phi may be infinite at the larger steps
         jump = np.abs(right - 2 * middle + left) / h
-        if _kink_at_zero(jump, rounding):
+        seen = np.isfinite(jump) & (jump > 4 * rounding)
+        if _kink_at_zero(jump, seen, rounding):
             return Slope(np.nan, np.nan)
-        if jump[-1] > 2 * np.nanmin(jump):  # phi is rougher than float64
+        if jump[-1] > 2 * jump.min(where=np.isfinite(jump), initial=np.inf):  # phi is rougher than float64
             rounding = np.maximum(rounding, jump[-1] * h[-1] / h)
         central = (right - left) / (2 * h)
         R = (16 * central[1:] - central[:-1]) / 15
         apart = np.abs(R[:, None] - R) - rounding[1:]
-        error = np.abs(R - central[1:]) + rounding[1:] + np.triu(apart, 1).max(axis=1)
+        error = np.abs(R - central[:-1]) + rounding[1:] + np.triu(apart, 1).max(axis=1)
     if not (np.isfinite(error).any() and np.isfinite(middle)):
         return Slope(np.nan, np.nan)
     best = int(np.nanargmin(error))
+    if seen.any() and error[best] > 1e-3 * max(abs(R[best]), *jump[seen]):  # a kink hides below the smallest steps
+        return Slope(np.nan, np.nan)
     return Slope(float(R[best]), float(error[best]))
 
 
-def _kink_at_zero(jump: Array, rounding: Array) -> bool:
+def _kink_at_zero(jump: Array, seen: npt.NDArray[np.bool_], rounding: Array) -> bool:
     """Tell whether S(h) has stopped shrinking before it is lost in rounding."""
-    seen = np.flatnonzero(jump > 4 * rounding)
-    last = int(seen[-1]) if seen.size else 0
+    last = int(np.flatnonzero(seen)[-1]) if seen.any() else 0
     could_be_seen = 8 * np.append(rounding, np.inf)[last + 1]
-    return last > 0 and bool(0.5 * jump[last - 1] < jump[last] < min(2 * jump[last - 1], could_be_seen))
+    return last > 0 and bool(0.35 * jump[last - 1] < jump[last] < min(2 * jump[last - 1], could_be_seen))
