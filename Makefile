@@ -30,7 +30,7 @@ lint: $(VENV)/installed-dev  ## check style and types
 	$(VENV)/bin/clang-format --dry-run --Werror $(NATIVE)
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/installed-dev  ## run the benchmarks
+bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 	$(VENV)/bin/python -m benchmarks
 
 clean:  ## remove the environment and everything built
@@ -43,6 +43,10 @@ $(VENV)/installed: $(BUILD) | $(VENV)/bin/python
 
 $(VENV)/installed-dev: $(BUILD) | $(VENV)/bin/python
 	$(PIP) install --editable '.[test,lint]'
+	touch $@ $(VENV)/installed
+
+$(VENV)/installed-bench: $(BUILD) | $(VENV)/bin/python
+	$(PIP) install --editable '.[bench]'
 	touch $@ $(VENV)/installed
 
 $(VENV)/bin/python:

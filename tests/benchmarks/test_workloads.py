@@ -15,6 +15,8 @@ from unstuck import Dropout
 from unstuck.engines import ENGINES
 
 UPDATES = 10
+TWO_EPOCHS = {"W2": 64, "W64": 64}  # with their smaller last batches
+TOLERANCES = {"sklearn": 1e-3}  # its Adam adds epsilon before the correction for the start, not after it
 INSTALLED_BY = {"pytorch": "torch", "jax": "jax"}
 
 
@@ -25,7 +27,7 @@ def _small(monkeypatch):
 
 @cache
 def tiny(name, dropout):
-    workload = workloads.make(name, UPDATES / workloads.updates(name))
+    workload = workloads.make(name, TWO_EPOCHS.get(name, UPDATES) / workloads.updates(name))
     layers = workload.recipe.layers
     if not dropout:
         layers = [Dropout(0.0) if isinstance(layer, Dropout) else layer for layer in layers]
@@ -63,7 +65,7 @@ def test_peers_end_at_our_loss(peer, name):
     pytest.importorskip(INSTALLED_BY.get(peer, "numpy"))
     found, remark, exact = peer_losses(peer, name)
     assert exact or peer == "sklearn", remark
-    same = pytest.approx(our_losses(name, dropout=False), rel=2e-5)
+    same = pytest.approx(our_losses(name, dropout=False), rel=TOLERANCES.get(peer, 1e-4))
     assert found == same if exact else found != same
 
 

@@ -80,13 +80,14 @@ def test_many_kinks(kinks):
         assert abs(found.value - exact) <= 10 * found.error + 1e-6
 
 
-def test_noise_widens_the_error():
+@pytest.mark.parametrize("noise", [1e-12, 1e-9, 1e-6])
+def test_noise_widens_the_error(noise):
     random = np.random.default_rng(0)
-    for noise in (1e-12, 1e-9, 1e-6):
-        for _ in range(30):
-            found = slope(lambda t, noise=noise: np.sin(t) + noise * random.uniform(-1, 1))
-            assert found.kinked or abs(found.value - 1) <= 10 * found.error
-            assert found.kinked or found.error < 1e6 * noise
+    found = [slope(lambda t: np.sin(t) + noise * random.uniform(-1, 1)) for _ in range(50)]
+    values = [one for one in found if not one.kinked]
+    assert len(values) > 25
+    for one in values:
+        assert abs(one.value - 1) <= 10 * one.error < 0.1
 
 
 def test_an_edge_is_no_kink_but_leaves_the_slope_unsure():

@@ -52,7 +52,8 @@ def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:
     table.add_row("rows", f"{outcome.train_rows:,} to train on, {outcome.test_rows:,} held out")
     table.add_row("network", " - ".join(layers))
     for name, value in outcome.metrics.items():
-        table.add_row(f"held-out {name}", f"[bold]{_number(value)}[/]   (the best constant: {_number(outcome.constant[name])})")
+        constant = f"(the best constant: {_number(outcome.constant[name])})"
+        table.add_row(f"held-out {name}", f"[bold]{_number(value)}[/]   {constant}")
     table.add_row(
         "stopped by", f"{run.stopped}{f': {run.failure}' if run.failure else ''}; best epoch {run.best_epoch}"
     )
