@@ -274,7 +274,7 @@ class Mended(case5_mnist.HandWritten):
     """The same cost with its four mistakes put right, each as the file's own list has it."""
 
     def gradient(self, w, X, Y):
-        W1, _, W2, _ = self.views(w)
+        _W1, _, W2, _ = self.views(w)
         a, h = self.forward(w, X)
         delta = (h - Y) * h * (1 - h) / len(X)
         back = delta @ W2.T * a * (1 - a)
