@@ -9,6 +9,7 @@ import os
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import cache
 
 import click
 from rich.console import Console
@@ -27,15 +28,28 @@ SECONDS = 1.0
 SCALES = [1.0, *(float(f"{digit}e-{power}") for power in range(1, 7) for digit in (5, 2, 1))]
 
 Say = Callable[[str], None]
+console = Console()
+
+
+@cache
+def tell_once(text: str) -> None:
+    console.print(f"[yellow]{text}[/]", highlight=False)
 
 
 def measure(
     name: str, names: Iterable[str], peaks: floors.Peaks, repeats: int, scale: float | None, say: Say
 ) -> list[Row]:
-    """Return a row for each candidate that can run the workload, with as many threads as the peaks are for."""
+    """Return a row for each candidate that can run the workload, with as many threads as the peaks are for.
+
+    Raises:
+        Unavailable: when our own engine cannot, or a candidate dies on the way.
+    """
     with ExitStack() as stack:
         candidates = [stack.enter_context(Candidate(candidate, name, peaks.threads)) for candidate in names]
         scales = pilot(candidates, name, scale, say)
+        ours = next((candidate for candidate in scales if candidate.name == OURS), None)
+        if ours is None:
+            raise Unavailable(f"{OURS} cannot run it")
         answers = {candidate: [] for candidate in scales}
         for turn in range(1, repeats + 1):
             for candidate in scales:
@@ -44,7 +58,6 @@ def measure(
 
         workload = workloads.make(name)
         floor = floors.floor(workload, peaks)
-        ours = next(candidate for candidate in scales if candidate.name == OURS)
         rows = []
         for candidate, given in answers.items():
             say(f"{candidate.name}, loss")
@@ -83,7 +96,7 @@ def pilot(candidates: Sequence[Candidate], name: str, scale: float | None, say: 
         try:
             candidate.answer(first)
         except Unavailable as reason:
-            say(f"[yellow]{candidate.name} is left out of {name}: {reason}")
+            tell_once(f"{candidate.name} is left out: {reason}")
         else:
             scales[candidate] = scale or first
     if scale is None:
@@ -103,7 +116,6 @@ def pilot(candidates: Sequence[Candidate], name: str, scale: float | None, say: 
 @click.option("--scale", type=click.FloatRange(0, 1, min_open=True), help="The share of each workload that is run.")
 def main(only: tuple[str, ...], against: tuple[str, ...], repeats: int, scale: float | None) -> None:
     """Measure our engines and their peers. Without --scale what takes long is scaled down and marked with a tilde."""
-    console = Console()
     threads = sorted({1, min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())})
     peaks = [floors.measure(count) for count in threads]
     for measured in peaks:
@@ -116,16 +128,21 @@ def main(only: tuple[str, ...], against: tuple[str, ...], repeats: int, scale: f
     ]
     rows: list[Row] = []
     columns = (BarColumn(), TimeElapsedColumn(), TextColumn("workload (threads) {task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
         task = bar.add_task("", total=len(parts))
         for name, of_threads in parts:
 
             def say(what: str, where: str = f"{name} ({of_threads.threads})") -> None:
                 bar.update(task, description=f"{where}: {what}")
 
-            rows += measure(name, names, of_threads, repeats, scale, say)
+            try:
+                rows += measure(name, names, of_threads, repeats, scale, say)
+            except Unavailable as reason:
+                tell_once(f"{name} is left out: {reason}")
             report.write_json(rows)
             bar.advance(task)
+    if not rows:
+        raise SystemExit(1)
     report.show(rows, OURS, console)
     report.draw(rows, OURS)
 

@@ -11,7 +11,8 @@ constexpr std::size_t vector_bytes = 16;
 #endif
 constexpr int chains = 12;  // enough to hide the latency of two units, few enough for 16 registers
 
-template <typename T> T multiply_add(long rounds) {
+template <typename T>
+T multiply_add(long rounds) {
     typedef T vector __attribute__((vector_size(vector_bytes)));
     vector x[chains], a = vector{} + T(0.999999), b = vector{} + T(1e-6);
     for (int k = 0; k < chains; ++k) x[k] = vector{} + T(k);
@@ -25,11 +26,19 @@ template <typename T> T multiply_add(long rounds) {
 extern "C" {
 
 // Floating-point operations in one round of the two functions below.
-long round_flops_float32() { return 2 * chains * vector_bytes / sizeof(float); }
-long round_flops_float64() { return 2 * chains * vector_bytes / sizeof(double); }
+long round_flops_float32() {
+    return 2 * chains * vector_bytes / sizeof(float);
+}
+long round_flops_float64() {
+    return 2 * chains * vector_bytes / sizeof(double);
+}
 
-double flops_float32(long rounds) { return multiply_add<float>(rounds); }
-double flops_float64(long rounds) { return multiply_add<double>(rounds); }
+double flops_float32(long rounds) {
+    return multiply_add<float>(rounds);
+}
+double flops_float64(long rounds) {
+    return multiply_add<double>(rounds);
+}
 
 // Multiply-adds each of which needs the result of the one before.
 double chain(long rounds) {
@@ -48,5 +57,4 @@ double read(const double *data, long count) {
     for (int k = 1; k < 8; ++k) sums[0] += sums[k];
     return sums[0][0];
 }
-
 }

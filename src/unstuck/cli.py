@@ -115,7 +115,7 @@ def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> N
         from unstuck.files import write_whole
 
         write_whole(out, predictions.write_csv().encode())
-        _console(json_path).print(f"{len(predictions):,} predictions in {out}")
+        _console(json_path).print(f"{len(predictions):,} predictions in {out}", markup=False)
     elif json_path is None:
         click.echo(predictions.write_csv().encode(), nl=False)
     _write_json(json_path, {"predictions": predictions.to_dicts()})
@@ -141,7 +141,7 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     chosen = sorted(set(numbers or CASES))
     note = case5_mnist.use_mnist(mnist) if 5 in chosen else ""
     if note:
-        console.print(note)
+        console.print(note, markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("trainings")
@@ -151,7 +151,8 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     console.print(cases_table(CASES, outcomes))
     for number, trainings in outcomes.items():
         save_figure(case_figure(CASES[number], trainings), out / f"case{number}.png")
-    console.print(f"Pictures: {', '.join(str(out / f'case{number}.png') for number in outcomes)}")
+    pictures = ", ".join(str(out / f"case{number}.png") for number in outcomes)
+    console.print(f"Pictures: {pictures}", markup=False)
     _write_json(
         json_path,
         [

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from benchmarks import engine, report
+from benchmarks import engine, floors, report
 from unstuck.engines import ENGINES
 
 README = Path(report.__file__).with_name("README.md").read_text(encoding="utf-8")
@@ -49,6 +49,7 @@ def shown(*rows):
 
 def test_a_run_leaves_rows_and_a_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(floors, "measure", lambda threads: floors.Peaks(threads, {"float32": 1e11}, 1e10, 1e-9))
     arguments = ["--only", "W1", "--against", "numpy", "--against", "jax", "--repeats", "2", "--scale", "0.0001"]
     result = CliRunner().invoke(engine.main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
@@ -58,9 +59,15 @@ def test_a_run_leaves_rows_and_a_picture(tmp_path, monkeypatch):
     for found in rows:
         assert found.keys() >= FIELDS
         assert 0 < found["min_s"] <= found["median_s"]
-        assert found["floor_s"] > 0
+        assert found["floor_s"] == pytest.approx(0.0042, rel=0.1)  # the latency of 100,000 updates
         assert found["final_loss"] == pytest.approx(found["our_loss"], rel=1e-5)
     assert (tmp_path / "results" / "engine.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_peaks_are_measured():
+    peaks = floors.measure(1)
+    assert min(peaks.flops["float32"], peaks.flops["float64"], peaks.bandwidth, peaks.latency) > 0
+    assert "1 thread: " in str(peaks)
 
 
 def test_every_field_of_a_row_is_documented():

@@ -135,7 +135,7 @@ def test_case_3_once_biases_have_moved_where_the_check_of_the_post_is_erratic():
 @pytest.mark.parametrize("rate", [0.1, 0.01, 0.001])
 def test_case_3_with_more_layers_and_other_rates(hidden, rate):
     layers = [*(Dense(units, LeakyReLU()) for units in hidden), Dense(1, LeakyReLU())]
-    for seed in range(5):
+    for seed in range(3):
         recipe = case3_parabola.AS_WAS.replace(layers=layers, seed=seed, optimizer=SGD(rate), epochs=2, record_every=2)
         check = check_gradient(recipe, x, y, parameters=train(recipe, x, y).parameters)
         assert check.right, f"seed {seed}\n{check}"

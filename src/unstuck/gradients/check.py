@@ -166,24 +166,24 @@ def compare(
     nearby = [w + nudge * random.normal(size=w.shape) for nudge in (0.0, *[1e-3] * NUDGES)]
     gradients: dict[int, Array] = {}
 
-    def compared(where: str, direction: Array) -> Comparison | None:
+    def compared(where: str, block: slice, direction: Array) -> Comparison | None:
         for k, point in enumerate(nearby):
             numeric = slope(lambda t, point=point: cost(point + t * direction))  # type: ignore[misc]
             if not numeric.kinked:
                 if k not in gradients:
                     gradients[k] = gradient(point)
-                return Comparison(where, float(gradients[k] @ direction), numeric.value, numeric.error)
+                return Comparison(where, float(gradients[k][block] @ direction[block]), numeric.value, numeric.error)
         return None
 
     checks = []
     for name, block in blocks.items():
         places = np.arange(w.size)[block]
         chosen = places if len(places) <= ENTRIES else np.sort(random.choice(places, ENTRIES, replace=False))
-        attempts = [compared(f"{name}[{place - places[0]}]", _unit(w.size, place)) for place in chosen]
+        attempts = [compared(f"{name}[{place - places[0]}]", block, _unit(w.size, place)) for place in chosen]
         for number in range(DIRECTIONS if len(places) > 1 else 0):
             direction = np.zeros_like(w)
             direction[block] = random.normal(size=len(places)) / np.sqrt(len(places))
-            attempts.append(compared(f"direction {number + 1}", direction))
+            attempts.append(compared(f"direction {number + 1}", block, direction))
         made = tuple(attempt for attempt in attempts if attempt is not None)
         checks.append(BlockCheck(name, made, len(attempts) - len(made)))
     return GradientCheck(tuple(checks))

@@ -42,13 +42,13 @@ def loss_curve(history: History, width: int = 76, height: int = 16) -> str:
 
 def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:
     """Return what there is to say about a training on a table."""
+    from rich.markup import escape
     from rich.table import Table
 
     run = outcome.run
     layers = [str(run.network.inputs), *(f"{layer.outputs} {layer.activation.kind}" for layer in run.network.dense)]
-    table = Table(
-        title=f"{outcome.task} of {target!r}", title_justify="left", title_style="bold", show_header=False, box=None
-    )
+    title = escape(f"{outcome.task} of {target!r}")
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
     table.add_row("rows", f"{outcome.train_rows:,} to train on, {outcome.test_rows:,} held out")
     table.add_row("network", " - ".join(layers))
     for name, value in outcome.metrics.items():
@@ -58,7 +58,7 @@ def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:
         "stopped by", f"{run.stopped}{f': {run.failure}' if run.failure else ''}; best epoch {run.best_epoch}"
     )
     table.add_row("seconds", f"{run.seconds:.1f}")
-    table.add_row("kept in", f"{folder}/")
+    table.add_row("kept in", escape(f"{folder}/"))
     return table
 
 
