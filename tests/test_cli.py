@@ -158,6 +158,21 @@ def test_no_rows_held_out(folder):
     assert (result["train_rows"], result["test_rows"], result["metrics"], result["constant"]) == (120, 0, {}, {})
 
 
+def test_decimal_numbers_are_numbers(folder):
+    TABLE.with_columns(
+        pl.col("rooms").cast(pl.Decimal(9, 2)), rent=pl.Series(SCORE).cast(pl.Decimal(9, 2))
+    ).write_parquet("houses.parquet")
+    for target, task in (("rent", "regression"), ("rooms", "classification")):
+        assert f"{task} of '{target}'" in succeeds("train", "houses.parquet", "--target", target, *QUICK)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_of_a_single_row(folder, seed):
+    TABLE.with_columns(sold=pl.Series(["perhaps", *TABLE["sold"][1:]])).write_csv("rare.csv")
+    succeeds("train", "rare.csv", "--target", "sold", "--set", f"seed={seed}", "--set", "epochs=1")
+    assert Run.load("runs/rare-sold").targets.classes == ("no", "perhaps", "yes")
+
+
 def test_settings_change_the_recipe(folder):
     changes = {
         "optimizer.learning_rate=0.5": lambda recipe: recipe.optimizer.learning_rate == 0.5,
@@ -262,9 +277,9 @@ BAD_TABLES = {
     "an open quote": (text_table("x,z,y", *GOOD_LINES, '1,2,"a'), "line 22"),
     "no text": (bytes(range(256)) * 4, "not text"),
     "names twice": (text_table("x,x,y", *GOOD_LINES), "more than one column called 'x'"),
-    "a column of dates": (text_table("x,z,y", *GOOD_LINES), ""),
+    "values too large": (text_table("x,y", *["1e308,1.5", "-1e307,2.5"] * 20), "change their unit"),
+    "targets too large": (text_table("x,y", *["1,1e308", "2,-1e308", "3,0.5"] * 10), "change their unit"),
 }
-del BAD_TABLES["a column of dates"]
 
 
 @pytest.mark.parametrize("fault", BAD_TABLES)
@@ -272,6 +287,13 @@ def test_bad_tables(folder, fault):
     content, message = BAD_TABLES[fault]
     Path("bad.csv").write_bytes(content)
     assert message in fails("train", "bad.csv", "--target", "y", "--json", "result.json")
+
+
+def test_columns_that_are_neither_numbers_nor_text(folder):
+    dates = pl.Series(np.arange("2020-01-01", 120, dtype="datetime64[D]"))
+    TABLE.with_columns(built=dates).write_parquet("houses.parquet")
+    assert "column 'built' of X holds Date" in fails("train", "houses.parquet", "--target", "sold")
+    assert "the target 'built' of houses.parquet holds Date" in fails("train", "houses.parquet", "--target", "built")
 
 
 def test_missing_values_where_the_recipe_allows_none(folder):

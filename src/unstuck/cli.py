@@ -143,7 +143,7 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     if note:
         console.print(note, markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("trainings")
         outcomes = run_cases(
             chosen, begun=lambda total: progress.update(task, total=total), advanced=lambda: progress.advance(task)

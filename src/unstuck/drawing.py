@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unstuck.files import write_whole
 from unstuck.history import History
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LARGEST = 1e100
 HIDDEN_COLUMNS = ("epoch", "step", "loss", "training_loss", "validation_loss", "learning_rate", "seconds")
 
 
@@ -46,14 +48,20 @@ def history_figure(history: History, title: str, best_epoch: int) -> Figure:
     return figure
 
 
+def drawable(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Tell which values are finite, and not so large that the arithmetic of axes overflows."""
+    return np.less(np.abs(values), LARGEST)
+
+
 def cost_curve(axes: Axes, x: Any, y: Any, label: str | None = None, from_zero: bool = True) -> None:
     """Draw a curve whose y axis starts at 0, so that flat looks flat; a few points get markers."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-    axes.plot(x, y, label=label, marker="o" if len(x) < 30 else None, markersize=3)
-    finite = np.asarray(y)[np.isfinite(y)]
-    if from_zero and finite.size and finite.min() >= 0:
-        axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * finite.max()))
+    shown = drawable(y)
+    axes.plot(x, np.where(shown, y, np.nan), label=label, marker="o" if len(x) < 30 else None, markersize=3)
+    values = np.asarray(y)[shown]
+    if from_zero and values.size and values.min() >= 0:
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * values.max()))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid(alpha=0.3)

@@ -28,6 +28,16 @@ def test_classes_too_small_to_stratify_are_drawn_all_the_same(y):
     assert sorted([*kept, *held]) == list(range(10))
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("y", ["a" * 30 + "b" * 29 + "c", "abcdefghij" * 2, "aab", "a" * 50 + "bcdefgh"])
+def test_no_class_is_held_out_altogether(y, seed):
+    y = np.array(list(y))
+    kept, held = hold_out(y, 0.2, seed=seed, stratify=True)
+    assert sorted([*kept, *held]) == list(range(len(y)))
+    assert len(held) == np.ceil(0.2 * len(y))
+    assert set(y[kept]) == set(y)
+
+
 @pytest.mark.parametrize(("n", "fraction"), [(1, 0.5), (10, 0.95), (10, 1.0), (10, 0.0), (0, 0.5)])
 def test_an_empty_part_is_refused(n, fraction):
     with pytest.raises(DataError, match=f"of {n} rows leaves"):

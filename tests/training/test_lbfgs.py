@@ -96,7 +96,7 @@ def test_in_float32_it_ends_where_rounding_does():
     X, y = scale(X), scale(y)
     run = minimum([Dense(1)], "squared_error", X, y, precision="float32")
     expected = np.linalg.lstsq(np.column_stack([X, np.ones(len(X))]), y)[1].item() / len(X)
-    assert run.stopped == "converged"
+    assert run.stopped in ("line search", "converged")  # rounding may leave a gradient of exactly zero
     assert run.history["loss"][-1] == pytest.approx(expected, rel=1e-5)
 
 

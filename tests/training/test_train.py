@@ -559,3 +559,11 @@ def test_the_user_s_arrays_are_left_alone():
     check_gradient(LINEAR, features, numbers)
     assert (features == X).all()
     assert (numbers == NUMBERS).all()
+
+
+def test_values_that_do_not_fit_into_float32_are_refused():
+    large = np.full((4, 1), 1e39)
+    recipe = Recipe([Dense(1)], loss="squared_error", epochs=1)
+    with pytest.raises(DataError, match=r"as large as 1e\+39 do not fit into float32"):
+        train(recipe, large, [1.0, 2.0, 3.0, 4.0])
+    assert train(recipe.replace(precision="float64"), large, [1.0, 2.0, 3.0, 4.0]).stopped

@@ -50,7 +50,7 @@ def fit_replacements(numbers: Array, names: Sequence[str], missing: Missing) -> 
     Of several most frequent values the smallest is taken.
 
     Raises:
-        DataError: when a column has no value at all.
+        DataError: when a column has no value at all, or values too large to be averaged.
 
     >>> fit_replacements(np.array([[1.0], [4.0], [4.0], [np.nan]]), ["age"], "mean")
     (3.0,)
@@ -63,7 +63,11 @@ def fit_replacements(numbers: Array, names: Sequence[str], missing: Missing) -> 
         present = column[~np.isnan(column)].astype(np.float64)
         if not present.size:
             raise DataError(f"column {name!r} of X has no value at all, only missing ones; remove it")
-        replacements.append(float(centres[missing](present)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = float(centres[missing](present))
+        if not np.isfinite(centre):
+            raise DataError(f"column {name!r} of X has values too large for their {missing}; change their unit")
+        replacements.append(centre)
     return tuple(replacements)
 
 

@@ -155,6 +155,8 @@ def _labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
         )
     if column.dtype in (pl.String, pl.Categorical, pl.Enum):
         return np.array(column.to_list(), dtype=str)
+    if column.dtype.is_decimal():
+        return column.cast(pl.Float64).to_numpy()
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return column.to_numpy()
     raise DataError(f"the target {column.name!r} of {path} holds {column.dtype}; numbers or text are needed")

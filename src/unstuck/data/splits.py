@@ -19,8 +19,8 @@ def hold_out(y: npt.NDArray[Any], fraction: float, seed: int, stratify: bool) ->
         y: targets, n of them.
         fraction: of the rows to hold out.
         seed: of the draw.
-        stratify: hold out the same share of every class, where each has at least two rows and the held-out part has
-            room for all of them.
+        stratify: y are classes: hold out the same share of each. A class of a single row is kept; where the parts have
+            no room for all classes, one row of each is kept and the rest is drawn.
 
     Raises:
         DataError: when one of the parts would be empty.
@@ -38,9 +38,16 @@ def hold_out(y: npt.NDArray[Any], fraction: float, seed: int, stratify: bool) ->
             f"holding out {fraction:g} of {n} rows leaves {n - count} to train on and {count} to validate with; "
             "both need at least one: give more rows, or another validation_fraction"
         )
-    labels = None
+    certain, labels = np.arange(0), None
     if stratify:
-        _, counts = np.unique(y, return_counts=True)
-        labels = y if counts.min() >= 2 and min(count, n - count) >= len(counts) else None
-    kept, held = train_test_split(np.arange(n), test_size=count, random_state=seed % 2**32, stratify=labels)
-    return np.sort(kept), np.sort(held)
+        _, first, counts = np.unique(y, return_index=True, return_counts=True)
+        certain = first[counts == 1]
+        if min(count, n - len(certain) - count) >= np.count_nonzero(counts > 1):
+            labels = np.delete(y, certain)
+        else:
+            certain = first
+    if n - len(certain) <= count:
+        certain, labels = np.arange(0), None
+    drawn = np.delete(np.arange(n), certain)
+    kept, held = train_test_split(drawn, test_size=count, random_state=seed % 2**32, stratify=labels)
+    return np.sort(np.concatenate([certain, kept])), np.sort(held)

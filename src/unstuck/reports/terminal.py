@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
+from unstuck.drawing import drawable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,21 +20,21 @@ NAMES = {"as_was": "as it was", "cured": "cured"}
 
 
 def loss_curve(history: History, width: int = 76, height: int = 16) -> str:
-    """Return the loss curves drawn in characters, the y axis from 0."""
+    """Return the loss curves drawn in characters, 0 on the y axis."""
     import plotext
 
     figure = plotext.figure
     figure.clear()
     figure.theme("colorless")
     figure.plot_size(width, height)
-    highest = 0.0
+    lowest = highest = 0.0
     for column, label, marker in (("loss", "training loss", "braille"), ("validation_loss", "validation loss", "•")):
         if column in history:
-            finite = np.isfinite(history[column])
-            x, y = history["epoch"][finite].tolist(), history[column][finite].tolist()
+            shown = drawable(history[column])
+            x, y = history["epoch"][shown].tolist(), history[column][shown].tolist()
             figure.draw(figure.signal(x, y, marker=marker).label(label).lines())
-            highest = max([highest, *y])
-    figure.ruler("y").lim(0, highest * 1.05 or 1.0)
+            lowest, highest = min([lowest, *y]), max([highest, *y])
+    figure.ruler("y").lim(lowest * 1.05, highest * 1.05 or 1.0)
     figure.legend(x=width - 10, ha="right")
     figure.label("epoch", "x")
     return plotext.uncolorize(str(figure.build()))

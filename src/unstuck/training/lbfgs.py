@@ -19,7 +19,8 @@ class _Halt(Exception):  # noqa: N818  # no error: the way out of SciPy's loop
 def minimize(session: Session) -> None:
     """Train until the session's state says why it stopped.
 
-    "converged" means that the gradient is as good as zero, or that rounding hides any further descent.
+    "converged" means that the gradient is as good as zero; "line search", that no step along the descent lowers the
+    cost any more: rounding hides it, or a kink is in the way.
     """
     from scipy.optimize import OptimizeResult
     from scipy.optimize import minimize as scipy_minimize
@@ -68,4 +69,4 @@ def minimize(session: Session) -> None:
         return
     if session.state.history.last().get("epoch") != descent.t:
         session.record(descent.t, float(result.fun), rate=1.0)
-    session.state.stopped = "converged"
+    session.state.stopped = "converged" if result.success else "line search"

@@ -82,7 +82,14 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
 
 def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None) -> Rows:
     def exact(values: Array) -> Array:
-        return np.ascontiguousarray(values, dtype=recipe.precision)
+        with np.errstate(over="ignore"):
+            converted = np.ascontiguousarray(values, dtype=recipe.precision)
+        if not np.isfinite(converted).all():
+            raise DataError(
+                f"values as large as {np.abs(values).max():.3g} do not fit into {recipe.precision}: scale them, "
+                'Inputs(scaling="standard") and Targets(scaling="standard"), or write precision="float64"'
+            )
+        return converted
 
     return Rows(exact(inputs.transform(X)), exact(targets.transform(y)), None if weights is None else exact(weights))
 
