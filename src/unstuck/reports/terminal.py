@@ -34,7 +34,7 @@ def loss_curve(history: History, width: int = 76, height: int = 16) -> str:
             x, y = history["epoch"][shown].tolist(), history[column][shown].tolist()
             figure.draw(figure.signal(x, y, marker=marker).label(label).lines())
             lowest, highest = min([lowest, *y]), max([highest, *y])
-    figure.ruler("y").lim(lowest * 1.05, highest * 1.05 or 1.0)
+    figure.ruler("y").lim(lowest * 1.05, highest * 1.05 if highest > lowest else 1.0)
     figure.legend(x=width - 10, ha="right")
     figure.label("epoch", "x")
     return plotext.uncolorize(str(figure.build()))
