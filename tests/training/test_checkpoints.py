@@ -126,15 +126,16 @@ def test_a_diverged_training_stays_diverged(tmp_path):
     assert outcome(train(recipe, X, X[:, 0], checkpoint=tmp_path / "state")) == outcome(run)
 
 
-def test_pausing_before_the_update_that_breaks_keeps_the_last_finite_parameters(tmp_path):
-    recipe = Recipe([Dense(1)], loss="squared_error", optimizer=SGD(1e60), batch_size="full", precision="float64")
+def test_pausing_between_the_update_that_breaks_and_the_next_keeps_the_parameters_before(tmp_path):
+    recipe = Recipe([Dense(1)], loss="squared_error", optimizer=SGD(1e60), batch_size=15, precision="float64")
     whole = train(recipe, X, X[:, 0])
     assert whole.stopped == "diverged"
+    assert np.isfinite(whole.final_parameters).all()
     for pause in range(1, 4):
         path = tmp_path / str(pause)
         with pytest.MonkeyPatch.context() as monkeypatch:
             stop_after(monkeypatch, pause)
-            train(recipe, X, X[:, 0], checkpoint=path)
+            assert train(recipe, X, X[:, 0], checkpoint=path).stopped == "time budget"
         assert outcome(train(recipe, X, X[:, 0], checkpoint=path)) == outcome(whole)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -40,12 +41,16 @@ except KeyboardInterrupt:
 """
 
 
-def start(more="", optimizer="adam", batch_size=32):
+@contextmanager
+def begun(more="", optimizer="adam", batch_size=32):
     program = PROGRAM.format(more=more, optimizer=optimizer, batch_size=batch_size)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, "-W", "error", "-c", program], **pipes)
-    assert process.stdout.readline() == "training\n"
-    return process
+    with subprocess.Popen([sys.executable, "-W", "error", "-c", program], **pipes) as process:
+        try:
+            assert process.stdout.readline() == "training\n"
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("optimizer", [SGD(), LBFGS()])
@@ -65,24 +70,24 @@ def test_not_one_more_update_after_ctrl_c(optimizer):
 
 @pytest.mark.parametrize(("optimizer", "batch_size"), [("adam", 32), ("sgd", '"full"'), ("lbfgs", '"full"')])
 def test_ctrl_c_returns_the_run_so_far_at_once(optimizer, batch_size):
-    with start(optimizer=optimizer, batch_size=batch_size) as process:
+    with begun(optimizer=optimizer, batch_size=batch_size) as process:
         pressed = time.time()
         process.send_signal(signal.SIGINT)
         stopped, recorded, finite, ended = process.stdout.readline().split()
         assert (stopped, recorded, finite) == ("interrupted", "True", "True")
         assert float(ended) - pressed < 2  # a few milliseconds, but machines that run tests are busy
         process.send_signal(signal.SIGINT)
-        assert process.communicate() == ("interrupted as usual\n", "")
+        assert process.communicate(timeout=20) == ("interrupted as usual\n", "")
 
 
 def test_a_second_ctrl_c_interrupts_what_the_first_one_waits_for():
     slow = "        while True: time.sleep(0.01)\n"
-    with start(more=slow) as process:
+    with begun(more=slow) as process:
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=20)
         assert out == ""
         assert err.endswith("KeyboardInterrupt\n")
 
