@@ -125,6 +125,14 @@ def test_json_on_standard_output_leaves_the_rest_to_standard_error(folder):
     assert "held-out accuracy" in result.stderr
 
 
+def test_what_is_undefined_is_null_in_json(folder):
+    TABLE[:3].select("size [m²]", "price [/EUR]").write_csv("three.csv")
+    result = json.loads(succeeds("train", "three.csv", "--target", "price [/EUR]", "--json", "-", *QUICK))
+    assert result["test_rows"] == 1
+    assert result["metrics"]["r2"] is None
+    assert result["metrics"]["rmse"] > 0
+
+
 @pytest.mark.parametrize("name", ["houses.parquet", "houses.tsv", "houses.csv.gz"])
 def test_other_tables(folder, name):
     if name.endswith(".parquet"):

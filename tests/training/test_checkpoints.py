@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unstuck import LBFGS, SGD, Dense, Dropout, EarlyStopping, FileError, Recipe, ReduceOnPlateau, train
+from unstuck.engines import ENGINES, native
 from unstuck.functions.optimizers import Optimizer
 from unstuck.sealed import unseal
 from unstuck.training import checkpoints
@@ -49,10 +50,7 @@ def outcome(run):
 
 def stop_after(monkeypatch, updates):
     """Have the next training end as a time budget ends it, after so many updates, each of them followed by a poll."""
-    from unstuck.engines import native
     from unstuck.training.session import Session
-
-    monkeypatch.setattr(native, "POLL_SECONDS", 0)
 
     left = iter(range(updates))
 
@@ -60,18 +58,20 @@ def stop_after(monkeypatch, updates):
         return "time budget" if next(left, None) is None else ""
 
     monkeypatch.setattr(Session, "halted", halted)
+    monkeypatch.setattr(native, "POLL_SECONDS", 0.0)  # so that it asks after every update
 
 
 @pytest.mark.parametrize("recipe", [RECIPE.replace(optimizer=kind) for kind in GRADIENT_DESCENT] + [EVENTFUL])
-def test_resuming_gives_the_same_bits(recipe, tmp_path):
-    whole = train(recipe, X, Y, checkpoint=tmp_path / "whole")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_resuming_gives_the_same_bits(recipe, engine, tmp_path):
+    whole = train(recipe, X, Y, engine=engine, checkpoint=tmp_path / "whole")
     for pause in (1, 3, 7, 20, 31):  # 7 updates an epoch: in the midst of one, and at its end
         with pytest.MonkeyPatch.context() as monkeypatch:
             stop_after(monkeypatch, pause)
-            part = train(recipe, X, Y, checkpoint=tmp_path / "parts")
+            part = train(recipe, X, Y, engine=engine, checkpoint=tmp_path / "parts")
         assert part.stopped == "time budget"
-    resumed = train(recipe, X, Y, checkpoint=tmp_path / "parts")
-    assert outcome(resumed) == outcome(whole) == outcome(train(recipe, X, Y))
+    resumed = train(recipe, X, Y, engine=engine, checkpoint=tmp_path / "parts")
+    assert outcome(resumed) == outcome(whole) == outcome(train(recipe, X, Y, engine=engine))
     (arrays, texts), (same_arrays, same_texts) = unseal(tmp_path / "whole"), unseal(tmp_path / "parts")
     assert texts["descent"] == same_texts["descent"]
     for name in arrays.keys() - {"history.seconds"}:

@@ -27,7 +27,7 @@ from unstuck import (
     check_gradient,
     train,
 )
-from unstuck.engines import backprop
+from unstuck.engines import ENGINES, backprop
 from unstuck.random import batch_order
 
 random = np.random.default_rng(0)
@@ -86,9 +86,10 @@ def test_history_has_one_row_an_epoch_and_the_columns_it_documents():
 
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 50, 1000, "full"])
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_parameters_and_losses_are_those_of_the_definition(batch_size, shuffle):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_parameters_and_losses_are_those_of_the_definition(batch_size, shuffle, engine):
     recipe = LINEAR.replace(batch_size=batch_size, shuffle=shuffle)
-    run = train(recipe, X, NUMBERS)
+    run = train(recipe, X, NUMBERS, engine=engine)
     epochs = by_hand(recipe, X, NUMBERS[:, None])
     assert np.allclose(run.final_parameters, epochs[-1][-1][-1], rtol=1e-12)
     assert np.allclose(run.history["loss"], [loss_of_epoch(updates) for updates in epochs], rtol=1e-12)
@@ -128,9 +129,11 @@ def test_one_row_and_one_unit():
     assert np.isnan(run.history["r2"]).all()
 
 
-@pytest.mark.parametrize("engine", ["auto", "reference"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_engine_by_name(engine):
-    assert train(LINEAR, X, NUMBERS, engine=engine).engine
+    assert train(LINEAR, X, NUMBERS, engine=engine).engine == engine
+    with pytest.raises(OptionError, match=f"did you mean '{engine}'"):
+        train(LINEAR, X, NUMBERS, engine=engine[:-1])
 
 
 # Validation ---------------------------------------------------------------------------------------------------------
@@ -391,8 +394,9 @@ EXPLOSIVE = Recipe(
 
 @pytest.mark.parametrize("batch_size", [1, 16, 50, "full"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_a_loss_that_explodes_ends_the_training_with_its_last_finite_parameters(batch_size, precision):
-    run = train(EXPLOSIVE.replace(batch_size=batch_size, precision=precision), X, NUMBERS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_loss_that_explodes_ends_the_training_with_its_last_finite_parameters(batch_size, precision, engine):
+    run = train(EXPLOSIVE.replace(batch_size=batch_size, precision=precision), X, NUMBERS, engine=engine)
     assert_diverged_but_finite(run, X.astype(precision), NUMBERS[:, None].astype(precision))
     assert run.failure.startswith(("activations of layer", "pre-activations of layer", "loss on the outputs of layer"))
     assert "exponential" in run.failure or "identity" in run.failure
@@ -400,7 +404,8 @@ def test_a_loss_that_explodes_ends_the_training_with_its_last_finite_parameters(
     assert step >= 1
     rows = 50 if batch_size == "full" else batch_size
     epochs_before = step // -(-50 // rows)
-    same = train(EXPLOSIVE.replace(batch_size=batch_size, precision=precision, epochs=step), X, NUMBERS)
+    recipe = EXPLOSIVE.replace(batch_size=batch_size, precision=precision, epochs=step)
+    same = train(recipe, X, NUMBERS, engine=engine)
     assert same.failure == run.failure
     assert len(run.history) in (epochs_before, epochs_before - 1)
 
@@ -425,13 +430,14 @@ def test_the_parameters_kept_are_those_before_the_update_that_broke():
     epochs=st.integers(1, 4),
     hidden=st.sampled_from(["relu", "sigmoid", "exponential"]),
     kind=st.sampled_from(["sgd", "momentum", "adam", "rprop"]),
+    engine=st.sampled_from(sorted(ENGINES)),
 )
-@settings(max_examples=80, deadline=None)
-def test_whatever_the_rate_a_run_is_finite(rate, batch_size, epochs, hidden, kind):
+@settings(max_examples=150, deadline=None)
+def test_whatever_the_rate_a_run_is_finite(rate, batch_size, epochs, hidden, kind, engine):
     optimizer = {"kind": kind, "learning_rate": rate}
     layers = [Dense(3, hidden), Dense(1)]
     recipe = LINEAR.replace(layers=layers, batch_size=batch_size, epochs=epochs, optimizer=optimizer)
-    run = train(recipe, X, NUMBERS)
+    run = train(recipe, X, NUMBERS, engine=engine)
     assert run.stopped in ("all epochs", "diverged")
     assert bool(run.failure) == (run.stopped == "diverged")
     assert np.isfinite(run.final_parameters).all()
