@@ -37,13 +37,14 @@ def cpu_level() -> str:
     """
 
 class Done:
-    """What a call of `steps` did; `cost_sum` is that before plus the costs, each times its rows."""
+    """What a call of `steps` did; `cost_sum` and `rows` are of the latest epoch, each cost times its rows."""
 
     steps: int
     cost_sum: float
     rows: int
     failed: bool
     finite_cost: bool
+    reached: bool
 
 class TrainerFloat32:
     """A network's training in float32, compiled for one level of processor.
@@ -65,16 +66,20 @@ class TrainerFloat32:
         X: npt.NDArray[Any],
         Y: npt.NDArray[Any],
         weights: npt.NDArray[Any] | None,
-        order: npt.NDArray[np.int64] | None,
-        first: int,
         batch_size: int,
+        shuffled: bool,
         t: int,
         rates: npt.NDArray[np.float64],
         cost_sum: float,
+        rows_seen: int,
+        target: float,
         seconds: float,
         threads: int,
     ) -> Done:
-        """Do one update for each rate, or as many as begin within so many seconds; go on adding to cost_sum."""
+        """Do update t and so on, one for each rate, or as many as begin within so many seconds.
+
+        `cost_sum` and `rows_seen` are of the epoch under way; an epoch of mean cost `target` or less is the last.
+        """
 
     def cost_and_gradient(
         self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None, gradient: npt.NDArray[Any]

@@ -25,11 +25,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.X)
 
-    def batch(self, order: npt.NDArray[np.int64], number: int, size: int) -> Rows:
-        """Return mini-batch `number` of `size` rows in their order; a full batch is the rows as they are."""
-        if size == len(self):
-            return self
-        chosen = order[number * size : (number + 1) * size]
+    def pick(self, chosen: npt.NDArray[np.int64]) -> Rows:
+        """Return the rows of these numbers."""
         return Rows(self.X[chosen], self.Y[chosen], None if self.weights is None else self.weights[chosen])
 
 
@@ -42,8 +39,8 @@ class Descent:
         memory: the optimizer's.
         previous: the parameters before the last update, whose cost was finite.
         t: updates done.
-        cost_sum: costs of the epoch under way, summed with their rows as weights.
-        rows_seen: rows of the epoch under way.
+        cost_sum: costs of the latest epoch, summed with their rows as weights.
+        rows_seen: rows of the latest epoch.
     """
 
     w: Array
@@ -85,13 +82,11 @@ class Engine(Protocol):
 
     def __init__(self, network: Network, rows: Rows): ...
 
-    def steps(
-        self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
-    ) -> Progress:
-        """Do one update for each of `rates`, on mini-batches number first, first + 1, ... of the order `batches`.
+    def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
+        """Do one update for each of `rates`, from update descent.t on, each on its mini-batch (see `batches.py`).
 
-        `descent` is changed in place. A cost or gradient that is not finite ends it, with the last parameters whose
-        cost was finite in `descent.w`.
+        `descent` is changed in place. Ends early after an epoch whose mean cost is at most recipe.stop_at_loss. A cost
+        or gradient that is not finite ends it too, with the last parameters whose cost was finite in `descent.w`.
         """
         ...
 

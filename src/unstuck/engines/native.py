@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from unstuck import _native
 from unstuck.arrays import Array
+from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Poll, Progress, Rows
 from unstuck.engines.reference import first_failure
 from unstuck.functions.optimizers import Optimizer
@@ -29,34 +30,35 @@ class NativeEngine:
 
     def __init__(self, network: Network, rows: Rows):
         self.network, self.rows = network, rows
-        self.batch_size = network.recipe.rows_per_batch(len(rows))
+        self.batches = Batches(network.recipe, rows)
         trainer = _native.TrainerFloat32 if network.recipe.precision == "float32" else _native.TrainerFloat64
-        self._trainer = trainer(plan(network), _native.cpu_level())
+        self._trainer = trainer(plan(network, len(rows)), _native.cpu_level())
         self._threads = thread_count()
 
-    def steps(
-        self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
-    ) -> Progress:
+    def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
         self._load(descent)
-        order = None if self.batch_size == len(self.rows) else np.ascontiguousarray(batches)
-        done, cost_sum, failed = 0, descent.cost_sum, False
-        while done < len(rates) and not failed and not poll(done):
-            chunk = self._run(order, first + done, descent.t + done, rates[done:], cost_sum, POLL_SECONDS)
-            done += chunk.steps
-            descent.rows_seen += chunk.rows
-            cost_sum, failed = chunk.cost_sum, chunk.failed
-        if failed and done:  # the update after it has spoilt the parameters: repeat those before
+        done, latest = 0, None
+        epoch = descent.cost_sum, descent.rows_seen
+        while done < len(rates) and not poll(done):
+            latest = self._run(descent.t + done, rates[done:], *epoch, POLL_SECONDS)
+            done += latest.steps
+            epoch = latest.cost_sum, latest.rows
+            if latest.failed or latest.reached:
+                break
+        if (
+            latest is not None and latest.failed and done
+        ):  # the update after it has spoilt the parameters: repeat those before
             self._load(descent)
-            self._run(order, first, descent.t, rates[:done], 0.0, math.inf)
+            self._run(descent.t, rates[:done], descent.cost_sum, descent.rows_seen, math.inf)
         if done:
             self._store(descent)
         descent.t += done
-        descent.cost_sum = cost_sum
-        if not failed:
+        descent.cost_sum, descent.rows_seen = epoch
+        if latest is None or not latest.failed:
             return Progress(done)
         with np.errstate(all="ignore"):
-            failure = first_failure(self.network, descent, self.rows.batch(batches, first + done, self.batch_size))
-        if not (chunk.finite_cost and np.isfinite(descent.w).all()):
+            failure = first_failure(self.network, descent, self.batches.of_update(descent.t))
+        if not (latest.finite_cost and np.isfinite(descent.w).all()):
             descent.w[:] = descent.previous
         return Progress(done, failure)
 
@@ -71,11 +73,22 @@ class NativeEngine:
         return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A), A
 
     def _run(
-        self, order: Any, first: int, t: int, rates: npt.NDArray[np.float64], cost_sum: float, seconds: float
+        self, t: int, rates: npt.NDArray[np.float64], cost_sum: float, rows_seen: int, seconds: float
     ) -> _native.Done:
-        rows, size, threads = self.rows, self.batch_size, self._threads
+        rows, batches, target = self.rows, self.batches, self.network.recipe.stop_at_loss
         return self._trainer.steps(
-            rows.X, rows.Y, rows.weights, order, first, size, t, rates, cost_sum, seconds, threads
+            rows.X,
+            rows.Y,
+            rows.weights,
+            batch_size=batches.size,
+            shuffled=batches.shuffled,
+            t=t,
+            rates=rates,
+            cost_sum=cost_sum,
+            rows_seen=rows_seen,
+            target=-math.inf if target is None else target,
+            seconds=seconds,
+            threads=self._threads,
         )
 
     def _load(self, descent: Descent) -> None:
@@ -104,8 +117,8 @@ def slot_names(optimizer: Optimizer) -> list[str]:
     return [name for name in optimizer.start(np.zeros(1)) if name != "momenta"]
 
 
-def plan(network: Network) -> dict[str, Any]:
-    """Return the network and its training as the plain data that native/plan.hpp holds."""
+def plan(network: Network, rows: int) -> dict[str, Any]:
+    """Return the network and its training on so many rows as the plain data that native/plan.hpp holds."""
     recipe = network.recipe
     loss, optimizer = recipe.loss, recipe.optimizer
     settings = [getattr(optimizer, field.name) for field in fields(optimizer) if field.name != "learning_rate"]  # type: ignore[arg-type]  # made by @described
@@ -114,6 +127,8 @@ def plan(network: Network) -> dict[str, Any]:
         "inputs": network.inputs,
         "outputs": network.outputs,
         "size": network.size,
+        "rows": rows,
+        "batch_rows": recipe.rows_per_batch(rows),
         "loss": loss.kind,
         "threshold": getattr(loss, "threshold", 1.0),
         "half": getattr(loss, "half", False),

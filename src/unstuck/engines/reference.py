@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
+from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
@@ -23,17 +24,15 @@ class ReferenceEngine:
 
     def __init__(self, network: Network, rows: Rows):
         self.network, self.rows = network, rows
-        self.batch_size = network.recipe.rows_per_batch(len(rows))
+        self.batches = Batches(network.recipe, rows)
 
-    def steps(
-        self, descent: Descent, batches: npt.NDArray[np.int64], first: int, rates: npt.NDArray[np.float64], poll: Poll
-    ) -> Progress:
+    def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
         progress = Progress()
         with np.errstate(all="ignore"):
-            for number, rate in enumerate(rates.tolist(), start=first):
+            for rate in rates.tolist():
                 if poll(progress.steps):
                     break
-                batch = self.rows.batch(batches, number, self.batch_size)
+                batch = self.batches.of_update(descent.t)
                 cost, g = cost_and_gradient(self.network, descent.w, batch.X, batch.Y, batch.weights, descent.t)
                 if not (math.isfinite(cost) and np.isfinite(g).all()):
                     progress.failure = first_failure(self.network, descent, batch)
@@ -41,11 +40,20 @@ class ReferenceEngine:
                         descent.w[:] = descent.previous
                     break
                 descent.previous[:] = descent.w
+                if descent.t % self.batches.per_epoch == 0:
+                    descent.cost_sum, descent.rows_seen = 0.0, 0
                 self._update(descent, g, rate)
                 progress.steps += 1
                 descent.cost_sum += cost * len(batch)
                 descent.rows_seen += len(batch)
+                if self._reached(descent):
+                    break
         return progress
+
+    def _reached(self, descent: Descent) -> bool:
+        target = self.network.recipe.stop_at_loss
+        epoch_ends = descent.t % self.batches.per_epoch == 0
+        return target is not None and epoch_ends and descent.cost_sum / descent.rows_seen <= target
 
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
         rows = self.rows

@@ -93,6 +93,8 @@ Plan plan_of(const nb::dict &from) {
     plan.inputs = get<std::int64_t>(from, "inputs");
     plan.outputs = get<std::int64_t>(from, "outputs");
     plan.size = get<std::int64_t>(from, "size");
+    plan.rows = get<std::int64_t>(from, "rows");
+    plan.batch_rows = get<std::int64_t>(from, "batch_rows");
     plan.loss = loss_of(get<std::string>(from, "loss"));
     plan.threshold = get<double>(from, "threshold");
     plan.half = get<bool>(from, "half");
@@ -123,7 +125,6 @@ class Handle {
     using Vector = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Matrix = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
     using Weights = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-    using Order = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Rates = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
     Handle(const nb::dict &plan, const std::string &level) : plan_(plan_of(plan)), trainer_(make<T>(plan_, level)) {}
@@ -145,26 +146,20 @@ class Handle {
         return trainer_->momenta;
     }
 
-    Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::optional<Order> order, std::size_t first,
-               std::size_t batch_size, std::size_t t, Rates rates, double cost_sum, double seconds, int threads) {
+    Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::size_t batch_size, bool shuffled, std::size_t t,
+               Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds, int threads) {
         const auto rows = rows_of(X, Y, weights);
-        if (order && order->shape(0) != rows.count) throw std::invalid_argument("the order must name every row once");
+        if (rows.count < 1) throw std::invalid_argument("there are no rows to train on");
         if (batch_size < 1) throw std::invalid_argument("a mini-batch has at least one row");
-        if (order)
-            for (std::size_t r = 0; r < rows.count; ++r)
-                if (order->data()[r] < 0 || static_cast<std::size_t>(order->data()[r]) >= rows.count)
-                    throw std::invalid_argument("the order names a row that is not there");
-        const std::size_t batches = (rows.count + batch_size - 1) / batch_size;
-        if (first > batches || rates.shape(0) > batches - first)
-            throw std::invalid_argument("there are fewer mini-batches than rates");
         Steps steps;
-        steps.order = order ? order->data() : nullptr;
-        steps.first = first;
-        steps.count = rates.shape(0);
-        steps.batch_size = batch_size;
-        steps.t = t;
         steps.rates = rates.data();
+        steps.t = t;
+        steps.count = rates.shape(0);
+        steps.batch_size = std::min(batch_size, rows.count);
+        steps.shuffled = shuffled;
         steps.cost_sum = cost_sum;
+        steps.rows = rows_seen;
+        steps.target = target;
         steps.seconds = seconds;
         steps.threads = threads;
         nb::gil_scoped_release released;
@@ -214,8 +209,8 @@ void bind(nb::module_ &module, const char *name) {
         .def(nb::init<const nb::dict &, const std::string &>(), "plan"_a, "level"_a)
         .def("load", &Handle<T>::load, "w"_a, "memory"_a, "momenta"_a)
         .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
-        .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "order"_a.none(), "first"_a, "batch_size"_a,
-             "t"_a, "rates"_a, "cost_sum"_a, "seconds"_a, "threads"_a)
+        .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "batch_size"_a, "shuffled"_a, "t"_a,
+             "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a)
         .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a);
 }
@@ -228,7 +223,8 @@ void bind_trainers(nb::module_ &module) {
         .def_ro("cost_sum", &Done::cost_sum)
         .def_ro("rows", &Done::rows)
         .def_ro("failed", &Done::failed)
-        .def_ro("finite_cost", &Done::finite_cost);
+        .def_ro("finite_cost", &Done::finite_cost)
+        .def_ro("reached", &Done::reached);
     bind<float>(module, "TrainerFloat32");
     bind<double>(module, "TrainerFloat64");
 }

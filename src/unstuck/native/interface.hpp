@@ -21,22 +21,24 @@ struct Rows {
     }
 };
 
-// Updates to do: mini-batches number first, first + 1, ... of the order, one for each rate.
+// Updates to do, each with its rate: t, t + 1, ... on the mini-batches of unstuck.engines.batches.
 struct Steps {
-    const std::int64_t *order = nullptr;  // none: the rows as they are
-    std::size_t first = 0, count = 0, batch_size = 1;
-    std::size_t t = 0;  // updates done before
     const double *rates = nullptr;
+    std::size_t t = 0, count = 0;
+    std::size_t batch_size = 1;
+    bool shuffled = false;
     double cost_sum = 0;  // of the epoch so far; added to in order, so that no pause changes a bit
-    double seconds = 0;   // return after about so long
+    std::size_t rows = 0;
+    double target = 0;   // return after an epoch whose mean cost is at most this
+    double seconds = 0;  // return after about so long
     int threads = 1;
 };
 
 struct Done {
     std::size_t steps = 0;
-    double cost_sum = 0;  // each cost times its rows
+    double cost_sum = 0;  // of the latest epoch, each cost times its rows
     std::size_t rows = 0;
-    bool failed = false, finite_cost = true;
+    bool failed = false, finite_cost = true, reached = false;
 };
 
 template <class T>

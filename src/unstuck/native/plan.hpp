@@ -51,6 +51,7 @@ struct PenaltyPlan {
 struct Plan {
     std::vector<LayerPlan> layers;
     std::int64_t inputs, outputs, size;
+    std::int64_t rows, batch_rows;  // of the training set, of a mini-batch
     Loss loss;
     double threshold;  // of Huber's loss
     bool half, mean_of_outputs, mean_of_rows;

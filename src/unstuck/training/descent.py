@@ -1,42 +1,39 @@
-"""Gradient descent: epoch after epoch, mini-batch after mini-batch, until there is a reason to stop."""
+"""Gradient descent: record after record, until there is a reason to stop."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from unstuck import random
 from unstuck.training.session import Session
+
+UPDATES_AHEAD = 1 << 18
+"""The engine is asked for no more at a time, or for one epoch, so that the list of their learning rates stays small."""
 
 
 def descend(session: Session) -> None:
     """Train until the session's state says why it stopped.
 
-    Epoch e visits the rows in the order `random.batch_order(seed, e, n)`, in batches of the recipe's size, the last one
-    smaller where n is no multiple of it. A full batch is never shuffled. Update t (from 0) has the learning rate
-    learning_rate * schedule.factor(t).
+    Update t (from 0) has the learning rate learning_rate * schedule.factor(t); which rows it sees, the engine knows.
     """
-    recipe, state = session.recipe, session.state
-    n, per_epoch = len(session.data.rows), session.epoch_steps
+    recipe, state, per_epoch = session.recipe, session.state, session.epoch_steps
+    descent = state.descent
 
     def poll(done: int) -> bool:
         session.bar.update(begun + done)
-        return bool(session.halted())
+        return session.halted() != "" or (done > 0 and session.save_due())
 
     while not state.stopped:
-        begun = state.descent.t
-        epoch, first = divmod(begun, per_epoch)
-        order = random.batch_order(recipe.seed, epoch, n) if recipe.shuffle and per_epoch > 1 else np.arange(n)
-        updates = np.arange(begun, (epoch + 1) * per_epoch)
+        begun = descent.t
+        epoch = begun // per_epoch
+        epochs = min(session.next_record(epoch) - epoch, max(1, UPDATES_AHEAD // per_epoch))
+        updates = np.arange(begun, (epoch + epochs) * per_epoch)
         factors = recipe.schedule.factor(updates, per_epoch, session.total) * state.plateau[0]
         rates = recipe.optimizer.learning_rate * factors
-        progress = session.engine.steps(state.descent, order, first, rates, poll)
+        progress = session.engine.steps(descent, rates, poll)
+        epoch, inside = divmod(descent.t, per_epoch)
         if progress.failure:
             state.failure, state.stopped = progress.failure, "diverged"
-        elif progress.steps < len(updates):
-            state.stopped = session.halted()
-        else:
-            cost = state.descent.cost_sum / state.descent.rows_seen
-            state.descent.cost_sum, state.descent.rows_seen = 0.0, 0
-            if session.due(epoch + 1, cost):
-                session.record(epoch + 1, cost, float(rates[-1]))
-            session.save()
+        elif progress.steps and not inside and session.due(epoch, cost := descent.cost_sum / descent.rows_seen):
+            session.record(epoch, cost, float(rates[progress.steps - 1]))
+        state.stopped = state.stopped or session.halted()
+        session.save()

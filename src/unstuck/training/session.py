@@ -51,8 +51,12 @@ class Session:
 
         self.bar.total = self.total
 
+    def save_due(self) -> bool:
+        """Tell whether there is a checkpoint to be written."""
+        return self.kept is not None and self.kept.due()
+
     def save(self, now: bool = False) -> None:
-        """Write the checkpoint, if there is one to be written and it is due."""
+        """Write the checkpoint, if there is one and it is due."""
         if self.kept is not None and (now or self.kept.due()):
             self.clock()
             self.kept.write(self.state)
@@ -105,6 +109,11 @@ class Session:
             state.stopped = "all epochs"
         if self._told_to_stop(row) and not state.stopped:
             state.stopped = "callback"
+
+    def next_record(self, epoch: int) -> int:
+        """Return after which epoch the next record is, `epoch` of them being done."""
+        every = self.recipe.record_every
+        return min((epoch // every + 1) * every, self.recipe.epochs)
 
     def due(self, epoch: int, cost: float) -> bool:
         """Tell whether the epoch ends with a record."""

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "batches.hpp"
 #include "buffer.hpp"
 #include "functions.hpp"
 #include "interface.hpp"
@@ -53,8 +54,8 @@ class PanelTrainer final : public Trainer<T> {
 
     struct Batch {
         const Rows<T> &rows;
-        const std::int64_t *order = nullptr;
-        std::size_t n = 0;
+        const std::uint32_t *order = nullptr;  // of its rows; none: as they are, from `first` on
+        std::size_t first = 0, n = 0;
         std::int64_t t = -1;   // the update it is for, which names its dropout masks; -1: evaluation
         double row_scale = 1;  // dL/dl_r = row_scale w_r
     };
@@ -100,11 +101,11 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     Done steps(const Rows<T> &rows, const Steps &steps) override {
-        const std::size_t largest = std::min(steps.batch_size, rows.count);
-        reserve(largest);
-        const int members = flops_ * largest < flops_for_threads ? 1 : std::max(1, steps.threads);
+        reserve(steps.batch_size);
+        const int members = flops_ * steps.batch_size < flops_for_threads ? 1 : std::max(1, steps.threads);
         Run run{steps, Batch{rows}, members};
         run.done.cost_sum = steps.cost_sum;
+        run.done.rows = steps.rows;
         next(run);
         std::vector<std::thread> others;
         for (int member = 1; member < members; ++member) others.emplace_back([&, member] { work(run, member); });
@@ -151,6 +152,7 @@ class PanelTrainer final : public Trainer<T> {
             : steps(steps), batch(batch), members(members), barrier(members), costs(members) {}
         const Steps &steps;
         Batch batch;
+        const std::size_t per_epoch = (batch.rows.count + steps.batch_size - 1) / steps.batch_size;
         const int members;
         Barrier barrier;
         std::vector<double> costs;
@@ -209,7 +211,9 @@ class PanelTrainer final : public Trainer<T> {
         run.done.cost_sum += cost * static_cast<double>(run.batch.n);
         run.done.rows += run.batch.n;
         this->momenta *= moment.momentum;
-        if (run.last)
+        const bool epoch_ends = (run.steps.t + run.done.steps) % run.per_epoch == 0;
+        run.done.reached = epoch_ends && run.done.cost_sum / static_cast<double>(run.done.rows) <= run.steps.target;
+        if (run.last || run.done.reached)
             run.stop = true;
         else
             next(run);
@@ -219,14 +223,19 @@ class PanelTrainer final : public Trainer<T> {
         const Steps &steps = run.steps;
         run.stop = run.done.steps >= steps.count;
         if (run.stop) return;
-        const std::size_t begins = (steps.first + run.done.steps) * steps.batch_size;
-        run.batch.order = steps.order ? steps.order + begins : nullptr;
-        run.batch.t = static_cast<std::int64_t>(steps.t + run.done.steps);
+        Batch &batch = run.batch;
+        const std::size_t t = steps.t + run.done.steps, n = batch.rows.count;
+        const std::size_t epoch = t / run.per_epoch, first = t % run.per_epoch * steps.batch_size;
+        if (first == 0) run.done.cost_sum = 0, run.done.rows = 0;
+        batch.first = first;
+        batch.order = steps.shuffled ? shuffle_.order(plan_.seed, epoch, n) + first : nullptr;
+        batch.t = static_cast<std::int64_t>(t);
         run.next_item = run.next_update = 0;
-        begin(run.batch, std::min(steps.batch_size, run.batch.rows.count - begins));
+        begin(batch, std::min(steps.batch_size, n - first));
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - run.started;
+        const bool ends_epoch = first + batch.n == n;
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
-        if (run.last) std::copy_n(w_.get(), size_, previous_.get());
+        if (run.last || (ends_epoch && std::isfinite(steps.target))) std::copy_n(w_.get(), size_, previous_.get());
     }
 
     void begin(Batch &batch, std::size_t n) {
@@ -476,9 +485,7 @@ class PanelTrainer final : public Trainer<T> {
 
     // ---- rows and panels -----------------------------------------------------------------------------------------
 
-    static std::size_t row(const Batch &batch, std::size_t r) {
-        return batch.order ? static_cast<std::size_t>(batch.order[r]) : r;
-    }
+    static std::size_t row(const Batch &batch, std::size_t r) { return batch.order ? batch.order[r] : batch.first + r; }
 
     void gather(const Batch &batch, std::size_t from, std::size_t to) {
         const auto inputs = static_cast<std::size_t>(plan_.inputs);
@@ -544,6 +551,7 @@ class PanelTrainer final : public Trainer<T> {
     const RowLoss<T> loss_;
     std::vector<std::unique_ptr<Layer>> layers_;
     std::vector<Item> items_;
+    Shuffle shuffle_;
     Buffer<T> w_, g_, previous_, x_;
     std::array<Buffer<T>, 3> memory_;
     std::vector<double> squares_;
@@ -551,12 +559,5 @@ class PanelTrainer final : public Trainer<T> {
     double flops_ = 0;
     std::size_t size_ = 0;
 };
-
-template <class T>
-std::unique_ptr<Trainer<T>> make_trainer(const Plan &plan) {
-    return std::make_unique<PanelTrainer<T>>(plan);
-}
-template std::unique_ptr<Trainer<float>> make_trainer(const Plan &);
-template std::unique_ptr<Trainer<double>> make_trainer(const Plan &);
 
 }  // namespace unstuck::UNSTUCK_ISA
