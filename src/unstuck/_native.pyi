@@ -82,12 +82,22 @@ class TrainerFloat32:
         """
 
     def cost_and_gradient(
-        self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None, gradient: npt.NDArray[Any]
+        self,
+        X: npt.NDArray[Any],
+        Y: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        gradient: npt.NDArray[Any],
+        threads: int,
     ) -> float:
         """Return the cost of all rows and leave its gradient in `gradient`."""
 
     def evaluate(
-        self, X: npt.NDArray[Any], Y: npt.NDArray[Any], weights: npt.NDArray[Any] | None, A: npt.NDArray[Any]
+        self,
+        X: npt.NDArray[Any],
+        Y: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        A: npt.NDArray[Any],
+        threads: int,
     ) -> float:
         """Return the loss of the rows, without penalties, and leave the outputs in A."""
 

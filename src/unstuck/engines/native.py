@@ -65,12 +65,12 @@ class NativeEngine:
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
         g = np.empty_like(w)
-        return self._trainer.cost_and_gradient(self.rows.X, self.rows.Y, self.rows.weights, g), g
+        return self._trainer.cost_and_gradient(self.rows.X, self.rows.Y, self.rows.weights, g, self._threads), g
 
     def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
         A = np.empty_like(rows.Y)
-        return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A), A
+        return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads), A
 
     def _run(
         self, t: int, rates: npt.NDArray[np.float64], cost_sum: float, rows_seen: int, seconds: float

@@ -166,20 +166,20 @@ class Handle {
         return trainer_->steps(rows, steps);
     }
 
-    double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient) {
+    double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient, int threads) {
         const auto rows = rows_of(X, Y, weights);
         if (gradient.shape(0) != static_cast<std::size_t>(plan_.size)) throw std::invalid_argument("wrong size");
         nb::gil_scoped_release released;
-        return trainer_->cost_and_gradient(rows, gradient.data());
+        return trainer_->cost_and_gradient(rows, threads, gradient.data());
     }
 
     double evaluate(Matrix X, Matrix Y, std::optional<Weights> weights,
-                    nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A) {
+                    nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A, int threads) {
         const auto rows = rows_of(X, Y, weights);
         if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
             throw std::invalid_argument("the outputs have another shape than Y");
         nb::gil_scoped_release released;
-        return trainer_->evaluate(rows, A.data());
+        return trainer_->evaluate(rows, threads, A.data());
     }
 
   private:
@@ -211,8 +211,9 @@ void bind(nb::module_ &module, const char *name) {
         .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
         .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "batch_size"_a, "shuffled"_a, "t"_a,
              "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a)
-        .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a)
-        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a);
+        .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a,
+             "threads"_a)
+        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a);
 }
 
 }  // namespace

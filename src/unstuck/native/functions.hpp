@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <limits>
+#include <utility>
 
 #include "plan.hpp"
 #include "simd.hpp"
@@ -129,12 +131,35 @@ void times_derivative(Activation f, T p, const T *z, const T *a, T *d, std::size
     }
 }
 
+// Vector number k / lanes of a row of o numbers, with `other` beyond its end.
 template <class T>
-void softmax_row(T *z, std::size_t o) {
-    T highest = z[0], sum = 0;
-    for (std::size_t k = 1; k < o; ++k) highest = std::max(highest, z[k]);
-    for (std::size_t k = 0; k < o; ++k) sum += z[k] = std::exp(z[k] - highest);
-    for (std::size_t k = 0; k < o; ++k) z[k] /= sum;
+typename Simd<T>::Vector part_of_row(const T *row, std::size_t k, std::size_t o, T other) {
+    using S = Simd<T>;
+    const auto left = static_cast<typename S::Integer>(std::min<std::size_t>(o - k, S::lanes));
+    return S::numbers() < left ? S::load(row + k) : S::splat(other);
+}
+
+// a = softmax(z) for a row of o numbers in whole vectors, zero beyond its end; z may be a. Returns the highest z and
+// the sum of exp(z - highest).
+template <class T>
+std::pair<T, T> softmax_row(const T *z, T *a, std::size_t o) {
+    using S = Simd<T>;
+    constexpr T none = -std::numeric_limits<T>::infinity();
+    auto most = part_of_row(z, 0, o, none);
+    for (std::size_t k = S::lanes; k < o; k += S::lanes) {
+        const auto part = part_of_row(z, k, o, none);
+        most = part > most ? part : most;
+    }
+    const T highest = S::across(most, [](auto left, auto right) { return left > right ? left : right; });
+    typename S::Vector sum{};
+    for (std::size_t k = 0; k < o; k += S::lanes) {
+        const auto e = exp<T>(part_of_row(z, k, o, none) - highest);
+        S::store(a + k, e);
+        sum += e;
+    }
+    const T total = S::across(sum, std::plus<>{});
+    for (std::size_t k = 0; k < o; k += S::lanes) S::store(a + k, S::load(a + k) / total);
+    return {highest, total};
 }
 
 // dL/dz = a (da - sum of a da), in place.
@@ -145,9 +170,12 @@ void softmax_backward(const T *a, T *d, std::size_t o) {
     for (std::size_t k = 0; k < o; ++k) d[k] = a[k] * (d[k] - sum);
 }
 
-// The loss l_r of one row and its derivative, d = dl_r/dz; z, a, y and d have o entries.
+// The loss l_r of one row and its derivative, d = dl_r/dz; y, z, a and d are rows of o numbers in whole vectors, y and
+// d zero beyond. Together with cross-entropy, softmax is computed here and leaves a; else a is given.
 template <class T>
 class RowLoss {
+    using S = Simd<T>;
+
   public:
     explicit RowLoss(const Plan &plan) : plan_(plan), output_(plan.layers.back()) {
         const auto f = output_.activation;
@@ -156,16 +184,18 @@ class RowLoss {
                 (f == Activation::exponential && plan.loss == Loss::poisson);
     }
 
-    T operator()(const T *y, const T *z, const T *a, T *d) const {
+    bool computes_softmax() const { return pair_ && plan_.loss == Loss::categorical_crossentropy; }
+
+    T operator()(const T *y, const T *z, T *a, T *d) const {
         const auto o = static_cast<std::size_t>(plan_.outputs);
-        const bool mean = plan_.mean_of_outputs && plan_.loss != Loss::categorical_crossentropy;
-        const T factor = mean ? T(1) / static_cast<T>(o) : T(1);
-        if (pair_) return pair(y, z, a, d, o, factor);
+        if (computes_softmax()) return softmax_crossentropy(y, z, a, d, o);
+        const T factor = plan_.mean_of_outputs && plan_.loss != Loss::categorical_crossentropy ? T(1) / T(o) : T(1);
         T sum = 0;
         for (std::size_t k = 0; k < o; ++k) {
-            sum += element(y[k], a[k], d[k]);
+            sum += pair_ ? of_pair(y[k], z[k], a[k], d[k]) : element(y[k], a[k], d[k]);
             d[k] *= factor;
         }
+        if (pair_) return sum * factor;
         if (output_.activation == Activation::softmax)
             softmax_backward(a, d, o);
         else
@@ -176,30 +206,25 @@ class RowLoss {
   private:
     static constexpr T eps = std::numeric_limits<T>::epsilon();
 
-    T pair(const T *y, const T *z, const T *a, T *d, std::size_t o, T factor) const {
-        T sum = 0;
-        if (plan_.loss == Loss::categorical_crossentropy) {
-            T highest = z[0], total = 0, weight = 0;
-            for (std::size_t k = 1; k < o; ++k) highest = std::max(highest, z[k]);
-            for (std::size_t k = 0; k < o; ++k) {
-                total += std::exp(z[k] - highest);
-                weight += y[k];
-            }
-            const T log_total = std::log(total);
-            for (std::size_t k = 0; k < o; ++k) {
-                sum += y[k] * (log_total - (z[k] - highest));
-                d[k] = a[k] * weight - y[k];
-            }
-            return sum;
+    // l = sum over k of y_k (ln sum of exp(z) - z_k)
+    T softmax_crossentropy(const T *y, const T *z, T *a, T *d, std::size_t o) const {
+        const auto [highest, total] = softmax_row(z, a, o);
+        const T log_total = std::log(total);
+        typename S::Vector sum{}, weights{};
+        for (std::size_t k = 0; k < o; k += S::lanes) {
+            const auto part = S::load(y + k);
+            sum += part * (log_total - (part_of_row(z, k, o, T(0)) - highest));
+            weights += part;
         }
-        for (std::size_t k = 0; k < o; ++k) {
-            if (plan_.loss == Loss::binary_crossentropy)
-                sum += std::max(z[k], T(0)) + std::log1p(std::exp(-std::abs(z[k]))) - y[k] * z[k];
-            else
-                sum += a[k] - y[k] * z[k];
-            d[k] = (a[k] - y[k]) * factor;
-        }
-        return sum * factor;
+        const T weight = S::across(weights, std::plus<>{});
+        for (std::size_t k = 0; k < o; k += S::lanes) S::store(d + k, S::load(a + k) * weight - S::load(y + k));
+        return S::across(sum, std::plus<>{});
+    }
+
+    T of_pair(T y, T z, T a, T &d) const {
+        d = a - y;
+        if (plan_.loss == Loss::poisson) return a - y * z;
+        return std::max(z, T(0)) + std::log1p(std::exp(-std::abs(z))) - y * z;
     }
 
     // l(y, a), and slope = dl/da

@@ -15,10 +15,6 @@ template <class T>
 struct Rows {
     const T *X, *Y, *weights;
     std::size_t count;
-
-    Rows part(std::size_t first, std::size_t length, std::size_t inputs, std::size_t outputs) const {
-        return {X + first * inputs, Y + first * outputs, weights ? weights + first : nullptr, length};
-    }
 };
 
 // Updates to do, each with its rate: t, t + 1, ... on the mini-batches of unstuck.engines.batches.
@@ -48,8 +44,8 @@ class Trainer {
     virtual void load(const T *w, const std::vector<const T *> &memory) = 0;
     virtual void store(T *w, const std::vector<T *> &memory, T *previous) const = 0;
     virtual Done steps(const Rows<T> &rows, const Steps &steps) = 0;
-    virtual double cost_and_gradient(const Rows<T> &rows, T *gradient) = 0;
-    virtual double evaluate(const Rows<T> &rows, T *A) = 0;  // leaves the outputs in A, returns the loss
+    virtual double cost_and_gradient(const Rows<T> &rows, int threads, T *gradient) = 0;
+    virtual double evaluate(const Rows<T> &rows, int threads, T *A) = 0;  // leaves the outputs in A, returns the loss
 
     double momenta = 1;  // NAdam's product of momenta
 };

@@ -1,7 +1,7 @@
-// The two products of backprop, on panels.
+// The products of backprop, on panels.
 //
 // A matrix of n rows and c columns lies in panels of `panel` columns, two registers wide: [c / panel][n][panel], the
-// last panel filled up with zeros. Every stride in the inner loops is then a compile-time constant.
+// last panel filled up. Every stride in the inner loops is then a compile-time constant.
 #pragma once
 
 #include <algorithm>
@@ -16,21 +16,37 @@ namespace unstuck::UNSTUCK_ISA {
 template <class T>
 constexpr int panel = 2 * Simd<T>::lanes;
 
-constexpr int row_block = UNSTUCK_BYTES == 64 ? 12 : 6;  // accumulators that fit into the registers, by pairs
-template <class T>
-constexpr int column_block = std::min(UNSTUCK_BYTES == 64 ? 8 : 4, panel<T>);
+constexpr int block = UNSTUCK_BYTES == 64 ? 12 : 6;  // rows of two accumulators that fit into the registers
 
 template <class T>
 std::size_t panels(std::size_t columns) {
     return (columns + panel<T> - 1) / panel<T>;
 }
 
-// c[r][:] = sum over k of a(r, k) b[k][:], for R rows of a. a's panels lie `stride` apart; c's rows lie next to each
-// other.
+// Cuts from..to into blocks of about the same size and calls each(first, count): a small last block would wait for
+// the latency of its few accumulators.
+template <class Each>
+void in_blocks(std::size_t from, std::size_t to, Each each) {
+    const std::size_t blocks = (to - from + block - 1) / block;
+    for (std::size_t k = 0; k < blocks; ++k) {
+        const std::size_t first = from + (to - from) * k / blocks, next = from + (to - from) * (k + 1) / blocks;
+        each(first, next - first);
+    }
+}
+
+// c[r][:] = bias + sum over k of a(r, k) b[k][:], for R rows of a. a's panels lie `stride` apart; c's rows lie next to
+// each other.
 template <class T, int R>
-void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const T *b, T *c) {
+void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const T *b, const T *bias, T *c) {
     using S = Simd<T>;
     typename S::Vector sum[R][2] = {};
+    if (bias) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+            sum[r][0] = S::load(bias);
+            sum[r][1] = S::load(bias + S::lanes);
+        }
+    }
     for (std::size_t k = 0; k < k_count; k += panel<T>, a += stride) {
         const std::size_t here = std::min<std::size_t>(panel<T>, k_count - k);
         for (std::size_t j = 0; j < here; ++j, b += panel<T>) {
@@ -50,17 +66,17 @@ void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const
     }
 }
 
-// g[i][:] = sum over rows r of x(r, i) d[r][:], for I columns of one panel of x.
+// g[i][:] = sum over rows r of a(r, i) b[r][:], for I columns of one panel of a.
 template <class T, int I>
-void columns_times_panel(const T *x, std::size_t n, const T *d, T *g) {
+void columns_times_panel(const T *a, std::size_t n, const T *b, T *g) {
     using S = Simd<T>;
     typename S::Vector sum[I][2] = {};
-    for (std::size_t r = 0; r < n; ++r, x += panel<T>, d += panel<T>) {
-        const auto left = S::load(d), right = S::load(d + S::lanes);
+    for (std::size_t r = 0; r < n; ++r, a += panel<T>, b += panel<T>) {
+        const auto left = S::load(b), right = S::load(b + S::lanes);
 #pragma GCC unroll 16
         for (int i = 0; i < I; ++i) {
-            sum[i][0] += x[i] * left;
-            sum[i][1] += x[i] * right;
+            sum[i][0] += a[i] * left;
+            sum[i][1] += a[i] * right;
         }
     }
 #pragma GCC unroll 16
@@ -75,26 +91,95 @@ constexpr auto rows_table(std::index_sequence<R...>) {
     return std::array{&rows_times_panel<T, R + 1>...};
 }
 
-// All n rows of a against one panel of b; `finish(r, count)` is called on each block of rows while it is in the cache.
-template <class T, class Finish>
-void multiply_rows(const T *a, std::size_t stride, std::size_t k_count, std::size_t first, std::size_t last, const T *b,
-                   T *c, Finish finish) {
-    static constexpr auto table = rows_table<T>(std::make_index_sequence<row_block>{});
-    for (std::size_t r = first; r < last; r += row_block) {
-        const std::size_t count = std::min<std::size_t>(row_block, last - r);
-        table[count - 1](a + r * panel<T>, stride, k_count, b, c + r * panel<T>);
-        finish(r, count);
-    }
+template <class T, std::size_t... I>
+constexpr auto columns_table(std::index_sequence<I...>) {
+    return std::array{&columns_times_panel<T, I + 1>...};
 }
 
-// One panel of the gradient of W: g (inputs, panel) from x (n, inputs) and one panel of delta.
+// Rows from..to of a against one panel of b; finish(r, count) is called on each block of rows while it is in the cache.
+template <class T, class Finish>
+void multiply_rows(const T *a, std::size_t stride, std::size_t k_count, std::size_t from, std::size_t to, const T *b,
+                   const T *bias, T *c, Finish finish) {
+    static constexpr auto table = rows_table<T>(std::make_index_sequence<block>{});
+    in_blocks(from, to, [&](std::size_t r, std::size_t count) {
+        table[count - 1](a + r * panel<T>, stride, k_count, b, bias, c + r * panel<T>);
+        finish(r, count);
+    });
+}
+
+// The first `columns` columns of a (n, columns) against one panel of b: begin(i, count) before each block of columns,
+// finish(i, count, g) with its products, g (count, panel).
+template <class T, class Begin, class Finish>
+void multiply_columns(const T *a, std::size_t stride, std::size_t columns, std::size_t n, const T *b, Begin begin,
+                      Finish finish) {
+    static constexpr auto table = columns_table<T>(std::make_index_sequence<block>{});
+    alignas(64) T g[block * panel<T>];
+    for (std::size_t k = 0; k < columns; k += panel<T>, a += stride)
+        in_blocks(k, std::min<std::size_t>(k + panel<T>, columns), [&](std::size_t i, std::size_t count) {
+            begin(i, count);
+            table[count - 1](a + (i - k), n, b, g);
+            finish(i, count, g);
+        });
+}
+
+// One step of a square's transposition on a pair of vectors: groups of `step` lanes change places.
+template <class T, int step>
+void exchange(typename Simd<T>::Vector &a, typename Simd<T>::Vector &b) {
+    constexpr int lanes = Simd<T>::lanes;
+    [&]<int... J>(std::integer_sequence<int, J...>) {
+        const auto low = __builtin_shufflevector(a, b, (J & step ? lanes + J - step : J)...);
+        b = __builtin_shufflevector(a, b, (J & step ? lanes + J : J + step)...);
+        a = low;
+    }(std::make_integer_sequence<int, lanes>{});
+}
+
+// Vector r, lane j becomes vector j, lane r.
+template <class T, int step = 1>
+void transpose_square(typename Simd<T>::Vector *v) {
+    using S = Simd<T>;
+#pragma GCC unroll 16
+    for (int r = 0; r < S::lanes; ++r)
+        if (!(r & step)) exchange<T, step>(v[r], v[r + step]);
+    if constexpr (2 * step < S::lanes) transpose_square<T, 2 * step>(v);
+}
+
+// Lane r of the result is the sum of v[r]; v is spoilt.
+template <class T, int step = 1>
+typename Simd<T>::Vector sums_of(typename Simd<T>::Vector *v) {
+    using S = Simd<T>;
+#pragma GCC unroll 16
+    for (int r = 0; r < S::lanes; r += 2 * step) {
+        exchange<T, step>(v[r], v[r + step]);
+        v[r] += v[r + step];
+    }
+    if constexpr (2 * step < S::lanes) return sums_of<T, 2 * step>(v);
+    return v[0];
+}
+
+// z(r, k) = bias_k + sum over i of x(r, i) w(k, i) for the few outputs k of one panel: x in panels `stride` apart, w in
+// panels over its inputs, [inputs / panel][outputs][panel]. A register adds up along i, for as many rows as it has
+// lanes.
 template <class T>
-void multiply_columns(const T *x, std::size_t stride, std::size_t inputs, std::size_t n, const T *d, T *g) {
-    constexpr int block = column_block<T>;
-    std::size_t i = 0;
-    for (; i + block <= inputs; i += block)
-        columns_times_panel<T, block>(x + i / panel<T> * stride + i % panel<T>, n, d, g + i * panel<T>);
-    for (; i < inputs; ++i) columns_times_panel<T, 1>(x + i / panel<T> * stride + i % panel<T>, n, d, g + i * panel<T>);
+void rows_times_few(const T *x, std::size_t stride, std::size_t inputs, std::size_t from, std::size_t to, const T *w,
+                    std::size_t outputs, const T *bias, T *z) {
+    using S = Simd<T>;
+    for (std::size_t first = from; first < to; first += S::lanes) {
+        const std::size_t count = std::min<std::size_t>(S::lanes, to - first);
+        std::size_t row[S::lanes];
+        for (int r = 0; r < S::lanes; ++r) row[r] = (first + std::min<std::size_t>(r, count - 1)) * panel<T>;
+        for (std::size_t k = 0; k < outputs; ++k) {
+            typename S::Vector sum[S::lanes] = {};
+            const T *xs = x, *ws = w + k * panel<T>;
+            for (std::size_t i = 0; i < inputs; i += panel<T>, xs += stride, ws += outputs * panel<T>) {
+                const auto left = S::load(ws), right = S::load(ws + S::lanes);
+#pragma GCC unroll 16
+                for (int r = 0; r < S::lanes; ++r)
+                    sum[r] += S::load(xs + row[r]) * left + S::load(xs + row[r] + S::lanes) * right;
+            }
+            const auto total = sums_of<T>(sum) + (bias ? bias[k] : T(0));
+            for (std::size_t r = 0; r < count; ++r) z[row[r] + k] = total[r];
+        }
+    }
 }
 
 }  // namespace unstuck::UNSTUCK_ISA

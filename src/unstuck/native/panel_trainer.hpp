@@ -1,97 +1,75 @@
 // Training on panels: forward, backward and update, with the parameters in panel layout from the first step to the
 // last.
 //
-// A step has two parts. In the first each thread carries its own rows of the mini-batch forward and backward; in the
-// second the threads share out the panels of the weights, for each of which one thread computes the gradient and, while
-// it is still in the cache, the update.
+// A step has two parts. In the first the threads take chunks of rows and carry each forward and backward; in the second
+// they take panels of the weights, for each of which one thread computes the gradient and, block by block while it is
+// in the cache, the update. What is summed over rows is summed in their order, so the number of threads changes no bit.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "batches.hpp"
-#include "buffer.hpp"
 #include "functions.hpp"
 #include "interface.hpp"
-#include "kernels.hpp"
+#include "layer.hpp"
 #include "optimizers.hpp"
-#include "philox.hpp"
 #include "team.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
 constexpr std::uint32_t dropout_stream = 1u << 16;
-constexpr double flops_for_threads = 4e6;   // per step; smaller steps are done sooner by one thread
-constexpr std::size_t rows_at_once = 1024;  // where nothing depends on all rows
+constexpr double flops_for_threads = 4e6;  // smaller batches are done sooner by one thread
+constexpr std::size_t slab_rows = 4096;    // whose activations are kept at a time, however large the batch
+constexpr std::size_t chunk_rows = 128;    // whose activations the second-level cache may hold
 
 template <class T>
 class PanelTrainer final : public Trainer<T> {
     static constexpr std::size_t P = panel<T>;
 
-    // A layer, where its parameters lie in the packed vector, and what the batch under way left behind.
-    struct Layer {
-        LayerPlan plan;
-        std::size_t inputs, outputs;
-        std::size_t weights, biases;  // offsets: W as [panels of o][i][P], b as [panels of o][P]
-        bool sends_back = false;      // whether dL/dx is wanted
-        const T *x = nullptr;         // its input, in panels
-        Buffer<T> z, a, delta, factor, transposed;
-    };
-
-    // A panel of a layer's weights: the unit of work of a step's second part.
-    struct Item {
-        Layer *layer;
-        std::size_t panel;
-        T *at(T *packed) const { return packed + layer->weights + panel * layer->inputs * P; }
-        T *bias_at(T *packed) const { return packed + layer->biases + panel * P; }
-        std::size_t size() const { return layer->inputs * P; }
-    };
-
-    struct Batch {
-        const Rows<T> &rows;
-        const std::uint32_t *order = nullptr;  // of its rows; none: as they are, from `first` on
-        std::size_t first = 0, n = 0;
-        std::int64_t t = -1;   // the update it is for, which names its dropout masks; -1: evaluation
-        double row_scale = 1;  // dL/dl_r = row_scale w_r
-    };
-
   public:
     explicit PanelTrainer(const Plan &plan) : plan_(plan), loss_(plan_) {
+        const auto has_max_norm = std::any_of(plan_.penalties.begin(), plan_.penalties.end(),
+                                              [](const auto &p) { return p.kind == Penalty::max_norm; });
         std::size_t end = 0;
         bool sends_back = false;
         for (const auto &described : plan_.layers) {
-            layers_.push_back(std::make_unique<Layer>());
-            Layer &layer = *layers_.back();
+            Layer<T> &layer = *layers_.emplace_back(std::make_unique<Layer<T>>());
             layer.plan = described;
             layer.inputs = described.inputs;
             layer.outputs = described.outputs;
             if (!described.is_dense) continue;
+            // max-norm wants the norm of a unit's weights, which a panel over the inputs does not hold together
+            layer.few = layer.outputs <= P / 2 && !has_max_norm;
+            layer.keeps_z = derivative_needs_z(described.activation);
             layer.weights = end;
-            layer.biases = end += panels<T>(layer.outputs) * layer.inputs * P;
-            if (described.has_bias) end += panels<T>(layer.outputs) * P;
+            layer.biases = end += layer.weight_panels() * layer.panel_rows() * P;
+            end += layer.bias_rows() * P;
             layer.sends_back = sends_back;
-            if (sends_back) layer.transposed.resize(panels<T>(layer.inputs) * layer.outputs * P);
+            if (sends_back && !layer.few) layer.transposed.resize(panels<T>(layer.inputs) * layer.outputs * P);
             sends_back = true;
-            flops_ += 6.0 * layer.inputs * layer.outputs;
-            for (std::size_t p = 0; p < panels<T>(layer.outputs); ++p) items_.push_back({&layer, p});
+            row_flops_ += 6.0 * layer.inputs * layer.outputs;
+            for (std::size_t p = 0; p < layer.weight_panels(); ++p) items_.push_back({&layer, p});
         }
-        w_.resize(end);
-        g_.resize(end);
-        previous_.resize(end);
-        for (int k = 0; k < 3; ++k) memory_[k].resize(k < plan_.slots ? end : 0);
+        layers_.back()->keeps_z = true;
         size_ = end;
-        squares_.resize(items_.size());
+        w_.resize(size_);
+        previous_.resize(size_);
+        for (int k = 0; k < plan_.slots; ++k) memory_[k].resize(size_);
+        by_norm_ = std::isfinite(plan_.clip_norm);
+        item_squares_.resize(items_.size());
+        item_costs_.resize(items_.size());
     }
 
     void load(const T *w, const std::vector<const T *> &memory) override {
         pack(w, w_.get());
         for (std::size_t k = 0; k < memory.size(); ++k) pack(memory[k], memory_[k].get());
-        for (const Item &item : items_) transpose(item);
+        for (const auto &item : items_) keep_transposed(item);
     }
 
     void store(T *w, const std::vector<T *> &memory, T *previous) const override {
@@ -101,151 +79,187 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     Done steps(const Rows<T> &rows, const Steps &steps) override {
-        reserve(steps.batch_size);
-        const int members = flops_ * steps.batch_size < flops_for_threads ? 1 : std::max(1, steps.threads);
-        Run run{steps, Batch{rows}, members};
+        Run run(*this, rows, steps.threads, steps.batch_size, Purpose::update);
+        run.steps = steps;
+        run.per_epoch = (rows.count + steps.batch_size - 1) / steps.batch_size;
         run.done.cost_sum = steps.cost_sum;
         run.done.rows = steps.rows;
-        next(run);
-        std::vector<std::thread> others;
-        for (int member = 1; member < members; ++member) others.emplace_back([&, member] { work(run, member); });
-        work(run, 0);
-        for (auto &other : others) other.join();
+        begin_update(run);
+        work_together(run);
         return run.done;
     }
 
-    double cost_and_gradient(const Rows<T> &rows, T *gradient) override {
-        reserve(rows.count);
-        Batch batch{rows};
-        begin(batch, rows.count);
-        forward(batch, 0, rows.count);
-        double cost = output(batch, 0, rows.count);
-        backward(batch, 0, rows.count);
-        for (const Item &item : items_) cost += gradient_of(batch, item);
+    double cost_and_gradient(const Rows<T> &rows, int threads, T *gradient) override {
+        Run run(*this, rows, threads, rows.count, Purpose::gradient);
+        begin_batch(run, rows.count);
+        work_together(run);
         unpack(g_.get(), gradient);
-        return cost;
+        return run.cost;
     }
 
-    double evaluate(const Rows<T> &rows, T *A) override {
-        const auto o = static_cast<std::size_t>(plan_.outputs);
-        double sum = 0, total = 0;
-        for (std::size_t first = 0; first < rows.count; first += rows_at_once) {
-            const auto part = rows.part(first, std::min(rows_at_once, rows.count - first), plan_.inputs, plan_.outputs);
-            reserve(part.count);
-            Batch batch{part};
-            batch.n = part.count;
-            forward(batch, 0, batch.n);
-            sum += output(batch, 0, batch.n);
-            for (std::size_t r = 0; r < batch.n; ++r) {
-                total += part.weights ? part.weights[r] : 1.0;
-                read_row(layers_.back()->a.get(), r, batch.n, A + (first + r) * o, o);
-            }
-        }
-        return plan_.mean_of_rows && total != 0 ? sum / total : sum;
+    double evaluate(const Rows<T> &rows, int threads, T *A) override {
+        Run run(*this, rows, threads, rows.count, Purpose::outputs);
+        run.A = A;
+        begin_batch(run, rows.count);
+        work_together(run);
+        return run.cost;
     }
 
   private:
-    // ---- the steps -----------------------------------------------------------------------------------------------
+    // ---- the work and how it is shared -------------------------------------------------------------------------
+
+    enum class Purpose { update, gradient, outputs };
+
+    // A mini-batch, and the slab of its rows under way: n rows from `first` on, of `order` or as they are.
+    struct Batch {
+        const Rows<T> *rows;
+        const std::uint32_t *order = nullptr;
+        std::size_t first = 0, n = 0;
+        std::size_t done = 0, count = 0;  // rows of the batch before the slab, and all of them
+        std::int64_t t = -1;              // the update it is for, which names its dropout masks; -1: evaluation
+        double row_scale = 1;             // dL/dl_r = row_scale w_r
+
+        std::size_t row(std::size_t r) const { return order ? order[first + r] : first + r; }
+        T weight(std::size_t r) const { return rows->weights ? rows->weights[row(r)] : T(1); }
+        bool is_first() const { return done == 0; }
+        bool is_last() const { return done + n == count; }
+    };
 
     struct Run {
-        Run(const Steps &steps, Batch batch, int members)
-            : steps(steps), batch(batch), members(members), barrier(members), costs(members) {}
-        const Steps &steps;
-        Batch batch;
-        const std::size_t per_epoch = (batch.rows.count + steps.batch_size - 1) / steps.batch_size;
+        Run(PanelTrainer &trainer, const Rows<T> &rows, int threads, std::size_t batch_rows, Purpose purpose)
+            : purpose(purpose),
+              members(trainer.row_flops_ * batch_rows < flops_for_threads ? 1 : std::max(1, threads)),
+              barrier(members) {
+            batch.rows = &rows;
+            trainer.reserve(std::min(batch_rows, slab_rows), members, purpose, batch_rows > slab_rows);
+        }
+        const Purpose purpose;
         const int members;
         Barrier barrier;
-        std::vector<double> costs;
-        std::atomic<std::size_t> next_item{0}, next_update{0};
-        double shrink = 1;
-        bool stop = false, last = false;
+        Batch batch;
+        std::size_t chunks = 0;
+        std::atomic<std::size_t> next_chunk{0}, next_item{0}, next_update{0};
+        double cost = 0;
+        bool stop = false;
+        T *A = nullptr;
+        // of updates only
+        Steps steps{};
+        std::size_t per_epoch = 1;
+        std::optional<Moment> moment;
+        bool last = false;
         Done done{};
         std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
     };
 
-    // One thread's share of all steps.
+    void work_together(Run &run) {
+        std::vector<std::thread> others;
+        for (int member = 1; member < run.members; ++member) others.emplace_back([&, member] { work(run, member); });
+        work(run, 0);
+        for (auto &other : others) other.join();
+    }
+
+    // One thread's share.
     void work(Run &run, int member) {
-        const bool by_norm = std::isfinite(plan_.clip_norm);
+        const bool gradients = run.purpose != Purpose::outputs;
         while (!run.stop) {
-            const std::size_t n = run.batch.n, from = n * member / run.members, to = n * (member + 1) / run.members;
-            forward(run.batch, from, to);
-            double cost = output(run.batch, from, to);
-            backward(run.batch, from, to);
-            run.barrier.wait();
-            const std::size_t done = run.done.steps;
-            const Moment moment(plan_, run.steps.rates[done], static_cast<double>(run.steps.t + done + 1),
-                                this->momenta);
-            for (std::size_t k; (k = run.next_item++) < items_.size();) {
-                cost += gradient_of(run.batch, items_[k]);
-                if (by_norm)
-                    squares_[k] = square_of(items_[k]);
+            for (std::size_t c; (c = run.next_chunk++) < run.chunks;) {
+                const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
+                forward(run.batch, from, to);
+                output(run.batch, from, to, scratch_[member].get());
+                if (gradients)
+                    backward(run.batch, from, to);
                 else
-                    update_of(items_[k], moment, 1);
+                    hand_over(run, from, to);
             }
-            run.costs[member] = cost;
             run.barrier.wait();
-            if (by_norm) {
-                double square = 0;
-                for (double part : squares_) square += part;
-                const double norm = std::sqrt(square);
-                for (std::size_t k; (k = run.next_update++) < items_.size();)
-                    update_of(items_[k], moment, std::min(1.0, plan_.clip_norm / std::max(norm, 1e-38)));
-                run.barrier.wait();
+            if (gradients) {
+                for (std::size_t k; (k = run.next_item++) < items_.size();) gradient_of(run, k);
+                if (by_norm_ && run.purpose == Purpose::update && run.batch.is_last()) {
+                    run.barrier.wait([&] { run.cost = shrink_factor(); });
+                    for (std::size_t k; (k = run.next_update++) < items_.size();)
+                        update_of(*run.moment, items_[k], run.cost);
+                }
             }
-            if (member == 0) conclude(run, moment);
-            run.barrier.wait();
+            run.barrier.wait([&] { conclude_slab(run); });
         }
     }
 
-    void conclude(Run &run, const Moment &moment) {
-        double cost = 0;
-        for (double part : run.costs) cost += part;
-        if (!std::isfinite(cost) || !finite_gradient_) {
-            run.done.failed = true;
-            run.done.finite_cost = std::isfinite(cost);
-            finite_gradient_ = true;
-            run.stop = true;
-            return;
-        }
-        run.done.steps += 1;
-        run.done.cost_sum += cost * static_cast<double>(run.batch.n);
-        run.done.rows += run.batch.n;
-        this->momenta *= moment.momentum;
-        const bool epoch_ends = (run.steps.t + run.done.steps) % run.per_epoch == 0;
-        run.done.reached = epoch_ends && run.done.cost_sum / static_cast<double>(run.done.rows) <= run.steps.target;
-        if (run.last || run.done.reached)
-            run.stop = true;
-        else
-            next(run);
-    }
-
-    void next(Run &run) {
+    void begin_update(Run &run) {
         const Steps &steps = run.steps;
         run.stop = run.done.steps >= steps.count;
         if (run.stop) return;
         Batch &batch = run.batch;
-        const std::size_t t = steps.t + run.done.steps, n = batch.rows.count;
-        const std::size_t epoch = t / run.per_epoch, first = t % run.per_epoch * steps.batch_size;
-        if (first == 0) run.done.cost_sum = 0, run.done.rows = 0;
-        batch.first = first;
-        batch.order = steps.shuffled ? shuffle_.order(plan_.seed, epoch, n) + first : nullptr;
+        const std::size_t t = steps.t + run.done.steps, n = batch.rows->count;
         batch.t = static_cast<std::int64_t>(t);
-        run.next_item = run.next_update = 0;
-        begin(batch, std::min(steps.batch_size, n - first));
+        batch.first = t % run.per_epoch * steps.batch_size;
+        if (batch.first == 0) run.done.cost_sum = 0, run.done.rows = 0;
+        if (steps.shuffled) batch.order = shuffle_.order(plan_.seed, t / run.per_epoch, n);
+        run.moment.emplace(plan_, steps.rates[run.done.steps], static_cast<double>(t + 1), this->momenta);
+        begin_batch(run, std::min(steps.batch_size, n - batch.first));
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - run.started;
-        const bool ends_epoch = first + batch.n == n;
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
-        if (run.last || (ends_epoch && std::isfinite(steps.target))) std::copy_n(w_.get(), size_, previous_.get());
+        const bool may_be_last = run.last || (std::isfinite(steps.target) && (t + 1) % run.per_epoch == 0);
+        if (may_be_last) std::copy_n(w_.get(), size_, previous_.get());
     }
 
-    void begin(Batch &batch, std::size_t n) {
-        batch.n = n;
-        double total = static_cast<double>(n);
-        if (batch.rows.weights) {
+    void begin_batch(Run &run, std::size_t count) {
+        Batch &batch = run.batch;
+        batch.done = 0;
+        batch.count = count;
+        double total = static_cast<double>(count);
+        if (batch.rows->weights) {
             total = 0;
-            for (std::size_t r = 0; r < n; ++r) total += batch.rows.weights[row(batch, r)];
+            for (std::size_t r = 0; r < count; ++r) total += batch.weight(r);
         }
         batch.row_scale = plan_.mean_of_rows && total != 0 ? 1 / total : 1;
+        run.cost = 0;
+        run.stop = count == 0;
+        begin_slab(run);
+    }
+
+    void begin_slab(Run &run) {
+        Batch &batch = run.batch;
+        batch.n = std::min(slab_rows, batch.count - batch.done);
+        const std::size_t members = run.members;
+        run.chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
+        run.next_chunk = run.next_item = run.next_update = 0;
+    }
+
+    void conclude_slab(Run &run) {
+        Batch &batch = run.batch;
+        for (std::size_t r = 0; r < batch.n; ++r) losses_sum_ += row_costs_[r];
+        if (!batch.is_last()) {
+            batch.first += batch.n;
+            batch.done += batch.n;
+            return begin_slab(run);
+        }
+        run.cost = std::exchange(losses_sum_, 0.0);
+        if (run.purpose != Purpose::outputs && !plan_.penalties.empty())
+            for (double cost : item_costs_) run.cost += cost;
+        if (run.purpose == Purpose::update)
+            conclude_update(run);
+        else
+            run.stop = true;
+    }
+
+    void conclude_update(Run &run) {
+        Done &done = run.done;
+        done.finite_cost = std::isfinite(run.cost);
+        done.failed = !finite_gradient_.exchange(true) || !done.finite_cost;
+        if (done.failed) {
+            run.stop = true;
+            return;
+        }
+        done.steps += 1;
+        done.cost_sum += run.cost * static_cast<double>(run.batch.count);
+        done.rows += run.batch.count;
+        this->momenta *= run.moment->momentum;
+        const bool epoch_ends = (run.steps.t + done.steps) % run.per_epoch == 0;
+        done.reached = epoch_ends && done.cost_sum / static_cast<double>(done.rows) <= run.steps.target;
+        if (run.last || done.reached)
+            run.stop = true;
+        else
+            begin_update(run);
     }
 
     // ---- forward -------------------------------------------------------------------------------------------------
@@ -254,46 +268,56 @@ class PanelTrainer final : public Trainer<T> {
         gather(batch, from, to);
         const T *x = x_.get();
         for (auto &layer : layers_) {
-            if (layer->plan.is_dense) {
+            if (layer->plan.is_dense)
                 forward_dense(*layer, x, batch.n, from, to);
-                if (layer->plan.activation == Activation::softmax) softmax(*layer, batch.n, from, to);
-            } else if (batch.t >= 0) {
+            else if (batch.t >= 0)
                 forward_dropout(*layer, x, batch, from, to);
-            } else {
+            else
                 continue;
-            }
             x = layer->a.get();
         }
     }
 
-    void softmax(Layer &layer, std::size_t n, std::size_t from, std::size_t to) {
-        std::vector<T> a(layer.outputs);
+    // The rows as panels; the last one is filled up with zeros, which a layer of few outputs multiplies by zeros.
+    void gather(const Batch &batch, std::size_t from, std::size_t to) {
+        const auto inputs = static_cast<std::size_t>(plan_.inputs);
         for (std::size_t r = from; r < to; ++r) {
-            read_row(layer.a.get(), r, n, a.data(), layer.outputs);
-            softmax_row(a.data(), layer.outputs);
-            write_row(layer.a.get(), r, n, a.data(), layer.outputs);
+            const T *row = batch.rows->X + batch.row(r) * inputs;
+            for (std::size_t i = 0; i < inputs; i += P) {
+                T *to_panel = x_.get() + (i / P * batch.n + r) * P;
+                const std::size_t count = std::min(P, inputs - i);
+                std::copy_n(row + i, count, to_panel);
+                std::fill(to_panel + count, to_panel + P, T(0));
+            }
         }
     }
 
-    void forward_dense(Layer &layer, const T *x, std::size_t n, std::size_t from, std::size_t to) {
-        layer.x = x;
+    void forward_dense(Layer<T> &layer, const T *x, std::size_t n, std::size_t from, std::size_t to) {
         const auto f = layer.plan.activation;
         const T parameter = static_cast<T>(layer.plan.parameter);
-        const bool keeps_z = &layer == layers_.back().get() || derivative_needs_z(f);
-        for (std::size_t p = 0; p < panels<T>(layer.outputs); ++p) {
-            const Item item{&layer, p};
-            const T *bias = layer.plan.has_bias ? item.bias_at(w_.get()) : nullptr;
-            T *z = (keeps_z ? layer.z.get() : layer.a.get()) + p * n * P, *a = layer.a.get() + p * n * P;
-            multiply_rows(x, n * P, layer.inputs, from, to, item.at(w_.get()), z,
-                          [&](std::size_t r, std::size_t count) {
-                              if (bias)
-                                  for (std::size_t k = 0; k < count; ++k) add(z + (r + k) * P, bias);
-                              activate(f, parameter, z + r * P, a + r * P, count * P);
-                          });
+        const T *w = w_.get() + layer.weights, *b = layer.plan.has_bias ? w_.get() + layer.biases : nullptr;
+        T *z = (layer.keeps_z ? layer.z : layer.a).get(), *a = layer.a.get();
+        if (layer.few) {
+            rows_times_few(x, n * P, layer.inputs, from, to, w, layer.outputs, b, z);
+            for (std::size_t r = from; r < to; ++r) {
+                std::fill(z + r * P + layer.outputs, z + (r + 1) * P, T(0));
+                activate(f, parameter, z + r * P, a + r * P, P);
+            }
+        } else {
+            for (std::size_t p = 0; p < layer.weight_panels(); ++p) {
+                T *z_panel = z + p * n * P, *a_panel = a + p * n * P;
+                multiply_rows(x, n * P, layer.inputs, from, to, w + p * layer.inputs * P, b ? b + p * P : nullptr,
+                              z_panel, [&](std::size_t r, std::size_t count) {
+                                  activate(f, parameter, z_panel + r * P, a_panel + r * P, count * P);
+                              });
+            }
         }
+        const bool with_loss = &layer == layers_.back().get() && loss_.computes_softmax();
+        if (f == Activation::softmax && !with_loss)
+            for_rows(layer.outputs, n, from, to, [&](T *row) { softmax_row(row, row, layer.outputs); }, a);
     }
 
-    void forward_dropout(Layer &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
+    void forward_dropout(Layer<T> &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
         const auto threshold = static_cast<std::uint64_t>(std::nearbyint(layer.plan.rate * 4294967296.0));
         const T scale = static_cast<T>(1 / (1 - layer.plan.rate));
         const std::uint32_t stream = dropout_stream + layer.plan.index;
@@ -302,35 +326,45 @@ class PanelTrainer final : public Trainer<T> {
                 const std::size_t at = (p * batch.n + r) * P;
                 T *factor = layer.factor.get() + at;
                 for (std::size_t j = 0; j < P; j += 4) {
-                    const auto words =
-                        philox4x32_10({static_cast<std::uint32_t>((p * P + j) / 4), static_cast<std::uint32_t>(r),
-                                       static_cast<std::uint32_t>(batch.t), stream},
-                                      plan_.seed);
+                    const auto words = philox4x32_10(
+                        {static_cast<std::uint32_t>((p * P + j) / 4), static_cast<std::uint32_t>(batch.done + r),
+                         static_cast<std::uint32_t>(batch.t), stream},
+                        plan_.seed);
                     for (std::size_t k = 0; k < 4; ++k) factor[j + k] = words[k] >= threshold ? scale : T(0);
                 }
                 for (std::size_t j = 0; j < P; ++j) layer.a.get()[at + j] = x[at + j] * factor[j];
             }
     }
 
-    // The loss of rows from..to; leaves delta = dL/dz of the last layer.
-    double output(const Batch &batch, std::size_t from, std::size_t to) {
-        Layer &last = *layers_.back();
-        const std::size_t o = last.outputs, padded = panels<T>(o) * P;
-        std::vector<T> scratch(3 * padded);
-        T *z = scratch.data(), *a = z + padded, *d = a + padded;
-        double sum = 0;
+    // The losses of rows from..to, and delta = dL/dz of the last layer. `scratch` holds four rows.
+    void output(const Batch &batch, std::size_t from, std::size_t to, T *scratch) {
+        Layer<T> &last = *layers_.back();
+        const std::size_t o = last.outputs, padded = panels<T>(o) * P, n = batch.n;
+        T *y = scratch, *z = y + padded, *a = z + padded, *d = a + padded;
         for (std::size_t r = from; r < to; ++r) {
-            const std::size_t source = row(batch, r);
-            read_row(last.z.get(), r, batch.n, z, o);
-            read_row(last.a.get(), r, batch.n, a, o);
-            const T l = loss_(batch.rows.Y + source * o, z, a, d);
-            const double scale = batch.row_scale * (batch.rows.weights ? batch.rows.weights[source] : T(1));
+            std::copy_n(batch.rows->Y + batch.row(r) * o, o, y);
+            if (padded == P) {
+                z = last.z.get() + r * P, a = last.a.get() + r * P, d = last.delta.get() + r * P;
+            } else {
+                read_row(last.z.get(), r, n, z, padded);
+                read_row(last.a.get(), r, n, a, padded);
+            }
+            std::fill(d + o, d + padded, T(0));
+            const T l = loss_(y, z, a, d);
+            const double scale = batch.row_scale * batch.weight(r);
             for (std::size_t k = 0; k < o; ++k) d[k] *= static_cast<T>(scale);
-            for (std::size_t k = 0; k < padded; ++k)
-                last.delta.get()[(k / P * batch.n + r) * P + k % P] = k < o ? d[k] : T(0);
-            sum += scale * l;
+            row_costs_[r] = scale * l;
+            if (padded > P) {
+                if (loss_.computes_softmax()) write_row(last.a.get(), r, n, a, padded);
+                write_row(last.delta.get(), r, n, d, padded);
+            }
         }
-        return sum;
+    }
+
+    void hand_over(const Run &run, std::size_t from, std::size_t to) {
+        const auto o = static_cast<std::size_t>(plan_.outputs);
+        for (std::size_t r = from; r < to; ++r)
+            read_row(layers_.back()->a.get(), r, run.batch.n, run.A + run.batch.row(r) * o, o);
     }
 
     // ---- backward ------------------------------------------------------------------------------------------------
@@ -338,64 +372,91 @@ class PanelTrainer final : public Trainer<T> {
     void backward(const Batch &batch, std::size_t from, std::size_t to) {
         const std::size_t n = batch.n;
         for (std::size_t k = layers_.size(); k-- > 0;) {
-            Layer &layer = *layers_[k];
+            Layer<T> &layer = *layers_[k];
             if (!layer.plan.is_dense || !layer.sends_back) continue;
             std::size_t below = k - 1;
             while (!layers_[below]->plan.is_dense) --below;
-            Layer &receiver = *layers_[below];
+            Layer<T> &receiver = *layers_[below];
+            const auto f = receiver.plan.activation;
+            const T parameter = static_cast<T>(receiver.plan.parameter);
+            const T *w = layer.few ? w_.get() + layer.weights : layer.transposed.get();
             for (std::size_t p = 0; p < panels<T>(layer.inputs); ++p) {
                 const std::size_t at = p * n * P;
-                const auto f = receiver.plan.activation;
-                const T parameter = static_cast<T>(receiver.plan.parameter);
                 T *d = receiver.delta.get() + at;
-                multiply_rows(layer.delta.get(), n * P, layer.outputs, from, to,
-                              layer.transposed.get() + p * layer.outputs * P, d, [&](std::size_t r, std::size_t count) {
+                const T *a = receiver.a.get() + at, *z = receiver.keeps_z ? receiver.z.get() + at : a;
+                multiply_rows(layer.delta.get(), n * P, layer.outputs, from, to, w + p * layer.outputs * P,
+                              static_cast<const T *>(nullptr), d, [&](std::size_t r, std::size_t count) {
                                   for (std::size_t j = below + 1; batch.t >= 0 && j < k; ++j)
                                       times(d + r * P, layers_[j]->factor.get() + at + r * P, count * P);
-                                  times_derivative(f, parameter, receiver.z.get() + at + r * P,
-                                                   receiver.a.get() + at + r * P, d + r * P, count * P);
+                                  times_derivative(f, parameter, z + r * P, a + r * P, d + r * P, count * P);
                               });
             }
-            if (receiver.plan.activation == Activation::softmax) hidden_softmax(receiver, n, from, to);
+            if (f == Activation::softmax)
+                for_rows(
+                    receiver.outputs, n, from, to, [&](T *a, T *d) { softmax_backward(a, d, receiver.outputs); },
+                    receiver.a.get(), receiver.delta.get());
         }
     }
 
-    void hidden_softmax(Layer &layer, std::size_t n, std::size_t from, std::size_t to) {
-        std::vector<T> scratch(2 * layer.outputs);
-        T *a = scratch.data(), *d = a + layer.outputs;
-        for (std::size_t r = from; r < to; ++r) {
-            read_row(layer.a.get(), r, n, a, layer.outputs);
-            read_row(layer.delta.get(), r, n, d, layer.outputs);
-            softmax_backward(a, d, layer.outputs);
-            write_row(layer.delta.get(), r, n, d, layer.outputs);
-        }
-    }
-
-    // Leaves the gradient of one panel of W, and of its stretch of b, in g_; returns the panel's penalties.
-    double gradient_of(const Batch &batch, const Item &item) {
-        const Layer &layer = *item.layer;
-        const T *delta = layer.delta.get() + item.panel * batch.n * P;
-        T *g = item.at(g_.get());
-        multiply_columns(layer.x, batch.n * P, layer.inputs, batch.n, delta, g);
-        double cost = penalize(item.at(w_.get()), g, item.size(), false);
-        if (layer.plan.has_bias) {
-            T *gb = item.bias_at(g_.get());
-            std::fill_n(gb, P, T(0));
-            for (std::size_t r = 0; r < batch.n; ++r)
-                for (std::size_t j = 0; j < P; ++j) gb[j] += delta[r * P + j];
-            cost += penalize(item.bias_at(w_.get()), gb, P, true);
-        }
+    // The gradient of a panel of W, and of the biases that go with it, and their update unless that has to wait. Of a
+    // gradient only g (block, P) is ever in memory, but where it is wanted, or comes slab by slab.
+    void gradient_of(Run &run, std::size_t k) {
+        const Item<T> &item = items_[k];
+        const Layer<T> &layer = *item.layer;
+        const Batch &batch = run.batch;
+        const std::size_t stride = batch.n * P;
+        const T *x = input_of(layer, batch), *delta = layer.delta.get();
+        const T *left = layer.few ? delta : x, *right = (layer.few ? x : delta) + item.panel * stride;
+        const bool updates = run.purpose == Purpose::update && batch.is_last() && !by_norm_;
+        const bool keeps = run.purpose == Purpose::gradient || by_norm_ || !batch.is_last();
+        double cost = 0, square = 0;
         T test = 0;
-        const auto check = [&](const T *from, std::size_t count) {
-            for (std::size_t j = 0; j < count; ++j) test += from[j] * 0;
+        const auto settle = [&](std::size_t at, T *g, std::size_t count, bool biases) {
+            if (!batch.is_first()) add(g, g_.get() + at, count);
+            if (batch.is_last()) cost += penalize(w_.get() + at, g, count, biases);
+            test += zero_if_finite(g, count);
+            if (by_norm_) square += square_of(g, count);
+            if (keeps) std::copy_n(g, count, g_.get() + at);
+            if (updates) update_stretch(*run.moment, at, g, count, biases);
         };
-        check(g, item.size());
-        if (layer.plan.has_bias) check(item.bias_at(g_.get()), P);
+        multiply_columns(
+            left, stride, layer.panel_rows(), batch.n, right,
+            [&](std::size_t i, std::size_t count) {
+                if (updates) prefetch(item.weights() + i * P, count * P);
+            },
+            [&](std::size_t i, std::size_t count, T *g) {
+                if (layer.few) clear_padding(layer, item.panel, g, count);
+                settle(item.weights() + i * P, g, count * P, false);
+            });
+        if (item.has_biases()) {
+            alignas(64) T g[P] = {};
+            const T *d = delta + item.panel * stride;
+            for (std::size_t r = 0; r < batch.n; ++r) add(g, d + r * P, P);
+            settle(item.biases(), g, P, true);
+        }
+        item_costs_[k] = cost;
+        item_squares_[k] = square;
         if (test != 0) finite_gradient_ = false;
-        return cost;
+        if (updates) finish_update(item);
     }
 
-    double penalize(const T *w, T *g, std::size_t count, bool biases) {
+    // The input of a Dense layer: what the layer before it left behind.
+    const T *input_of(const Layer<T> &layer, const Batch &batch) const {
+        const T *x = x_.get();
+        for (const auto &before : layers_) {
+            if (before.get() == &layer) break;
+            if (before->plan.is_dense || batch.t >= 0) x = before->a.get();
+        }
+        return x;
+    }
+
+    // Beyond the last input lies what the activation makes of zero.
+    static void clear_padding(const Layer<T> &layer, std::size_t p, T *g, std::size_t count) {
+        if ((p + 1) * P <= layer.inputs) return;
+        for (std::size_t k = 0; k < count; ++k) std::fill(g + k * P + layer.inputs % P, g + (k + 1) * P, T(0));
+    }
+
+    double penalize(const T *w, T *g, std::size_t count, bool biases) const {
         double cost = 0;
         for (const auto &penalty : plan_.penalties) {
             if (biases && !penalty.on_biases) continue;
@@ -418,38 +479,40 @@ class PanelTrainer final : public Trainer<T> {
         return cost;
     }
 
-    double square_of(const Item &item) {
+    double square_of(const T *g, std::size_t count) const {
         double sum = 0;
         const T limit = static_cast<T>(plan_.clip_value);
-        const auto add_up = [&](const T *g, std::size_t count) {
-            for (std::size_t j = 0; j < count; ++j) {
-                const double clipped = std::clamp(g[j], -limit, limit);
-                sum += clipped * clipped;
-            }
-        };
-        add_up(item.at(g_.get()), item.size());
-        if (item.layer->plan.has_bias) add_up(item.bias_at(g_.get()), P);
+        for (std::size_t j = 0; j < count; ++j) {
+            const double clipped = std::clamp(g[j], -limit, limit);
+            sum += clipped * clipped;
+        }
         return sum;
+    }
+
+    double shrink_factor() const {
+        double square = 0;
+        for (double part : item_squares_) square += part;
+        return std::min(1.0, plan_.clip_norm / std::max(std::sqrt(square), 1e-38));
     }
 
     // ---- update --------------------------------------------------------------------------------------------------
 
-    void update_of(const Item &item, const Moment &moment, double shrink) {
-        update_stretch(item.at(w_.get()) - w_.get(), item.size(), moment, shrink, false);
-        if (item.layer->plan.has_bias) update_stretch(item.bias_at(w_.get()) - w_.get(), P, moment, shrink, true);
-        for (const auto &penalty : plan_.penalties)
-            if (penalty.kind == Penalty::max_norm) limit_norms(item, static_cast<T>(penalty.strength));
-        transpose(item);
+    void update_of(const Moment &moment, const Item<T> &item, double shrink) {
+        const auto stretch = [&](std::size_t at, std::size_t count, bool biases) {
+            T *g = g_.get() + at;
+            if (std::isfinite(plan_.clip_value)) clip(g, count);
+            if (shrink != 1)
+                for (std::size_t j = 0; j < count; ++j) g[j] *= static_cast<T>(shrink);
+            update_stretch(moment, at, g, count, biases);
+        };
+        stretch(item.weights(), item.size(), false);
+        if (item.has_biases()) stretch(item.biases(), P, true);
+        finish_update(item);
     }
 
-    void update_stretch(std::size_t at, std::size_t count, const Moment &moment, double shrink, bool biases) {
-        T *w = w_.get() + at, *g = g_.get() + at;
-        if (std::isfinite(plan_.clip_value)) {
-            const T limit = static_cast<T>(plan_.clip_value);
-            for (std::size_t j = 0; j < count; ++j) g[j] = std::clamp(g[j], -limit, limit);
-        }
-        if (shrink != 1)
-            for (std::size_t j = 0; j < count; ++j) g[j] *= static_cast<T>(shrink);
+    void update_stretch(const Moment &moment, std::size_t at, T *g, std::size_t count, bool biases) {
+        T *w = w_.get() + at;
+        if (std::isfinite(plan_.clip_value)) clip(g, count);
         for (const auto &penalty : plan_.penalties)
             if (penalty.kind == Penalty::decoupled_decay && (!biases || penalty.on_biases)) {
                 const T keep = static_cast<T>(1 - moment.rate * penalty.strength);
@@ -459,8 +522,18 @@ class PanelTrainer final : public Trainer<T> {
         update(plan_, moment, w, g, m ? m + at : m, s ? s + at : s, v ? v + at : v, count);
     }
 
-    void limit_norms(const Item &item, T limit) {
-        T squares[P] = {}, *w = item.at(w_.get());
+    void finish_update(const Item<T> &item) {
+        for (const auto &penalty : plan_.penalties)
+            if (penalty.kind == Penalty::max_norm) limit_norms(item, static_cast<T>(penalty.strength));
+        keep_transposed(item);
+    }
+
+    void keep_transposed(const Item<T> &item) {
+        if (item.layer->transposed.get()) item.layer->transpose(w_.get() + item.weights(), item.panel);
+    }
+
+    void limit_norms(const Item<T> &item, T limit) {
+        T squares[P] = {}, *w = w_.get() + item.weights();
         for (std::size_t i = 0; i < item.layer->inputs; ++i)
             for (std::size_t j = 0; j < P; ++j) squares[j] += w[i * P + j] * w[i * P + j];
         for (std::size_t j = 0; j < P; ++j)
@@ -469,95 +542,99 @@ class PanelTrainer final : public Trainer<T> {
             for (std::size_t j = 0; j < P; ++j) w[i * P + j] *= squares[j];
     }
 
-    // Keeps W^T, which delta W^T needs, up to date with one panel of W.
-    void transpose(const Item &item) {
-        Layer &layer = *item.layer;
-        if (!layer.sends_back) return;
-        const T *w = item.at(w_.get());
-        const std::size_t first = item.panel * P, count = std::min(P, layer.outputs - first);
-        for (std::size_t q = 0; q < panels<T>(layer.inputs); ++q) {
-            T *to = layer.transposed.get() + (q * layer.outputs + first) * P;
-            const std::size_t width = std::min(P, layer.inputs - q * P);
-            for (std::size_t j = 0; j < count; ++j)
-                for (std::size_t i = 0; i < width; ++i) to[j * P + i] = w[(q * P + i) * P + j];
+    void clip(T *g, std::size_t count) const {
+        const T limit = static_cast<T>(plan_.clip_value);
+        for (std::size_t j = 0; j < count; ++j) g[j] = std::clamp(g[j], -limit, limit);
+    }
+
+    // What an update reads and writes, on its way from memory while the gradient is computed.
+    void prefetch(std::size_t at, std::size_t count) const {
+        constexpr std::size_t line = 64 / sizeof(T);
+        for (std::size_t j = 0; j < count; j += line) {
+            __builtin_prefetch(w_.get() + at + j, 1);
+            for (int k = 0; k < plan_.slots; ++k) __builtin_prefetch(memory_[k].get() + at + j, 1);
         }
     }
 
     // ---- rows and panels -----------------------------------------------------------------------------------------
 
-    static std::size_t row(const Batch &batch, std::size_t r) { return batch.order ? batch.order[r] : batch.first + r; }
-
-    void gather(const Batch &batch, std::size_t from, std::size_t to) {
-        const auto inputs = static_cast<std::size_t>(plan_.inputs);
-        for (std::size_t r = from; r < to; ++r)
-            write_row(x_.get(), r, batch.n, batch.rows.X + row(batch, r) * inputs, inputs);
-    }
-
-    static void read_row(const T *panel_major, std::size_t r, std::size_t n, T *to, std::size_t count) {
+    static void read_row(const T *in_panels, std::size_t r, std::size_t n, T *to, std::size_t count) {
         for (std::size_t k = 0; k < count; k += P)
-            std::copy_n(panel_major + (k / P * n + r) * P, std::min(P, count - k), to + k);
+            std::copy_n(in_panels + (k / P * n + r) * P, std::min(P, count - k), to + k);
     }
 
-    static void write_row(T *panel_major, std::size_t r, std::size_t n, const T *from, std::size_t count) {
+    static void write_row(T *in_panels, std::size_t r, std::size_t n, const T *from, std::size_t count) {
         for (std::size_t k = 0; k < count; k += P)
-            std::copy_n(from + k, std::min(P, count - k), panel_major + (k / P * n + r) * P);
+            std::copy_n(from + k, std::min(P, count - k), in_panels + (k / P * n + r) * P);
     }
 
-    static void add(T *to, const T *from) {
-        for (std::size_t j = 0; j < P; ++j) to[j] += from[j];
+    // Calls each(row of the first matrix, of the second, ...) with rows in one piece.
+    template <class Each, class... Matrix>
+    static void for_rows(std::size_t columns, std::size_t n, std::size_t from, std::size_t to, Each each,
+                         Matrix *...matrices) {
+        const std::size_t padded = panels<T>(columns) * P;
+        std::vector<T> scratch(sizeof...(matrices) * padded);
+        for (std::size_t r = from; r < to; ++r) {
+            T *row = scratch.data();
+            (read_row(matrices, r, n, std::exchange(row, row + padded), padded), ...);
+            row = scratch.data();
+            std::apply(each, std::tuple{(static_cast<void>(matrices), std::exchange(row, row + padded))...});
+            row = scratch.data();
+            (write_row(matrices, r, n, std::exchange(row, row + padded), padded), ...);
+        }
+    }
+
+    static void add(T *to, const T *from, std::size_t count) {
+        for (std::size_t j = 0; j < count; ++j) to[j] += from[j];
     }
 
     static void times(T *to, const T *by, std::size_t count) {
         for (std::size_t j = 0; j < count; ++j) to[j] *= by[j];
     }
 
-    void reserve(std::size_t n) {
+    static T zero_if_finite(const T *x, std::size_t count) {
+        using S = Simd<T>;
+        typename S::Vector sum{};
+        for (std::size_t j = 0; j < count; j += S::lanes) sum += S::load(x + j) * T(0);
+        return S::across(sum, std::plus<>{});
+    }
+
+    void reserve(std::size_t n, int members, Purpose purpose, bool in_slabs) {
         x_.resize(panels<T>(plan_.inputs) * n * P);
-        for (auto &layer : layers_) {
-            const std::size_t size = panels<T>(layer->outputs) * n * P;
-            layer->a.resize(size);
-            if (!layer->plan.is_dense) {
-                layer->factor.resize(size);
-                continue;
-            }
-            layer->z.resize(size);
-            layer->delta.resize(size);
-        }
+        for (auto &layer : layers_) layer->reserve(n);
+        if (row_costs_.size() < n) row_costs_.resize(n);
+        if (purpose == Purpose::gradient || by_norm_ || in_slabs) g_.resize(size_);
+        while (scratch_.size() < static_cast<std::size_t>(members))
+            scratch_.emplace_back().resize(4 * panels<T>(plan_.outputs) * P);
     }
 
     void pack(const T *flat, T *packed) const {
-        std::fill_n(packed, size_, T(0));  // the padding of the last panels stays zero
-        for (const Item &item : items_) {
-            const Layer &layer = *item.layer;
-            const std::size_t first = item.panel * P, count = std::min(P, layer.outputs - first);
-            for (std::size_t i = 0; i < layer.inputs; ++i)
-                std::copy_n(flat + layer.plan.weights + i * layer.outputs + first, count, item.at(packed) + i * P);
-            if (layer.plan.has_bias) std::copy_n(flat + layer.plan.biases + first, count, item.bias_at(packed));
-        }
+        std::fill_n(packed, size_, T(0));  // what fills up the panels stays zero
+        for (const auto &layer : layers_)
+            if (layer->plan.is_dense)
+                layer->exchange(flat, packed, [](const T *from, T *to, std::size_t n) { std::copy_n(from, n, to); });
     }
 
     void unpack(const T *packed, T *flat) const {
-        T *from = const_cast<T *>(packed);
-        for (const Item &item : items_) {
-            const Layer &layer = *item.layer;
-            const std::size_t first = item.panel * P, count = std::min(P, layer.outputs - first);
-            for (std::size_t i = 0; i < layer.inputs; ++i)
-                std::copy_n(item.at(from) + i * P, count, flat + layer.plan.weights + i * layer.outputs + first);
-            if (layer.plan.has_bias) std::copy_n(item.bias_at(from), count, flat + layer.plan.biases + first);
-        }
+        for (const auto &layer : layers_)
+            if (layer->plan.is_dense)
+                layer->exchange(flat, packed, [](T *to, const T *from, std::size_t n) { std::copy_n(from, n, to); });
     }
 
     const Plan plan_;
     const RowLoss<T> loss_;
-    std::vector<std::unique_ptr<Layer>> layers_;
-    std::vector<Item> items_;
+    std::vector<std::unique_ptr<Layer<T>>> layers_;
+    std::vector<Item<T>> items_;
+    std::size_t size_ = 0;  // of the packed parameters
+    double row_flops_ = 0;
+    bool by_norm_ = false;
     Shuffle shuffle_;
     Buffer<T> w_, g_, previous_, x_;
     std::array<Buffer<T>, 3> memory_;
-    std::vector<double> squares_;
+    std::vector<Buffer<T>> scratch_;  // a thread's
+    std::vector<double> row_costs_, item_costs_, item_squares_;
+    double losses_sum_ = 0;
     std::atomic<bool> finite_gradient_{true};
-    double flops_ = 0;
-    std::size_t size_ = 0;
 };
 
 }  // namespace unstuck::UNSTUCK_ISA

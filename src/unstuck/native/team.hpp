@@ -13,11 +13,13 @@ class Barrier {
   public:
     explicit Barrier(int members) : members_(members) {}
 
-    // Returns when all members have called it.
-    void wait() {
-        if (members_ == 1) return;
+    // Returns when all members have called it and the last of them has done its work.
+    template <class Work>
+    void wait(Work work) {
+        if (members_ == 1) return work();
         const auto round = round_.load(std::memory_order_acquire);
         if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
+            work();
             waiting_.store(0, std::memory_order_relaxed);
             round_.store(round + 1, std::memory_order_release);
             round_.notify_all();
@@ -30,6 +32,10 @@ class Barrier {
 #endif
         }
         while (round_.load(std::memory_order_acquire) == round) round_.wait(round, std::memory_order_acquire);
+    }
+
+    void wait() {
+        wait([] {});
     }
 
   private:

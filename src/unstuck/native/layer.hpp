@@ -1,0 +1,91 @@
+// A layer in panels: where its parameters lie, and what a batch leaves behind in it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "buffer.hpp"
+#include "kernels.hpp"
+#include "plan.hpp"
+
+namespace unstuck::UNSTUCK_ISA {
+
+// W lies in panels over its outputs, [outputs / P][inputs][P], and b in as many rows of P. A layer of few outputs would
+// fill them badly: its W lies transposed, in panels over its inputs, [inputs / P][outputs][P], and its b in one row.
+template <class T>
+struct Layer {
+    static constexpr std::size_t P = panel<T>;
+
+    LayerPlan plan;
+    std::size_t inputs, outputs;
+    bool few = false;                     // outputs
+    bool sends_back = false;              // whether dL/dx is wanted
+    bool keeps_z = false;                 // whether the way back needs z beside a
+    std::size_t weights = 0, biases = 0;  // where they begin in the packed parameters
+    Buffer<T> z, a, delta;                // (n, outputs)
+    Buffer<T> factor;                     // of a Dropout layer: mask / (1 - rate)
+    Buffer<T> transposed;                 // W^T of a layer of many outputs, kept up to date for delta W^T
+
+    std::size_t weight_panels() const { return panels<T>(few ? inputs : outputs); }
+    std::size_t panel_rows() const { return few ? outputs : inputs; }
+    std::size_t bias_rows() const { return !plan.has_bias ? 0 : few ? 1 : weight_panels(); }
+
+    void reserve(std::size_t n) {
+        const std::size_t size = panels<T>(outputs) * n * P;
+        a.resize(size);
+        if (!plan.is_dense) {
+            factor.resize(size);
+            return;
+        }
+        if (keeps_z) z.resize(size);
+        delta.resize(size);
+    }
+
+    // Between the vector that Python has, W (inputs, outputs) and b (outputs), and the packed one; Copy copies a
+    // stretch of one into the other.
+    template <class Flat, class Packed, class Copy>
+    void exchange(Flat *flat, Packed *packed, Copy copy) const {
+        Flat *W = flat + plan.weights;
+        for (std::size_t p = 0; p < weight_panels(); ++p) {
+            Packed *rows = packed + weights + p * panel_rows() * P;
+            const std::size_t first = p * P, count = std::min(P, (few ? inputs : outputs) - first);
+            if (few)
+                for (std::size_t k = 0; k < outputs; ++k)
+                    for (std::size_t i = 0; i < count; ++i)
+                        copy(W + (first + i) * outputs + k, rows + k * P + i, std::size_t(1));
+            else
+                for (std::size_t i = 0; i < inputs; ++i) copy(W + i * outputs + first, rows + i * P, count);
+        }
+        for (std::size_t p = 0; p < bias_rows(); ++p)
+            copy(flat + plan.biases + p * P, packed + biases + p * P, std::min(P, outputs - p * P));
+    }
+
+    // One panel of the packed W into W^T.
+    void transpose(const T *w, std::size_t p) {
+        using S = Simd<T>;
+        constexpr std::size_t L = S::lanes;
+        for (std::size_t i = 0; i < inputs; i += L)
+            for (std::size_t o = 0; o < P && p * P + o < outputs; o += L) {
+                typename S::Vector square[L];
+                for (std::size_t k = 0; k < L; ++k)
+                    square[k] = i + k < inputs ? S::load(w + (i + k) * P + o) : typename S::Vector{};
+                transpose_square<T>(square);
+                T *to = transposed.get() + ((i / P) * outputs + p * P + o) * P + i % P;
+                for (std::size_t k = 0; k < std::min(L, outputs - p * P - o); ++k) S::store(to + k * P, square[k]);
+            }
+    }
+};
+
+// A panel of a layer's weights, and the biases that go with it: the unit of work of gradients and updates.
+template <class T>
+struct Item {
+    Layer<T> *layer;
+    std::size_t panel;
+
+    std::size_t weights() const { return layer->weights + panel * size(); }
+    std::size_t size() const { return layer->panel_rows() * Layer<T>::P; }
+    bool has_biases() const { return panel < layer->bias_rows(); }
+    std::size_t biases() const { return layer->biases + panel * Layer<T>::P; }
+};
+
+}  // namespace unstuck::UNSTUCK_ISA
