@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "denormals.hpp"
 #include "interface.hpp"
 
 namespace nb = nanobind;
@@ -163,6 +164,7 @@ class Handle {
         steps.seconds = seconds;
         steps.threads = threads;
         nb::gil_scoped_release released;
+        const DenormalsAreZero fast;
         return trainer_->steps(rows, steps);
     }
 
@@ -170,6 +172,7 @@ class Handle {
         const auto rows = rows_of(X, Y, weights);
         if (gradient.shape(0) != static_cast<std::size_t>(plan_.size)) throw std::invalid_argument("wrong size");
         nb::gil_scoped_release released;
+        const DenormalsAreZero fast;
         return trainer_->cost_and_gradient(rows, threads, gradient.data());
     }
 
@@ -179,6 +182,7 @@ class Handle {
         if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
             throw std::invalid_argument("the outputs have another shape than Y");
         nb::gil_scoped_release released;
+        const DenormalsAreZero fast;
         return trainer_->evaluate(rows, threads, A.data());
     }
 

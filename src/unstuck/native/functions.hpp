@@ -13,15 +13,47 @@
 
 namespace unstuck::UNSTUCK_ISA {
 
+// 1 / (1 + exp(-z)), without overflow
 template <class T>
-T sigmoid(T z) {
-    const T e = std::exp(-std::abs(z));
-    return (z >= 0 ? T(1) : e) / (1 + e);
+typename Simd<T>::Vector sigmoid(typename Simd<T>::Vector z) {
+    const auto e = exp<T>(z < 0 ? z : -z);
+    return (z >= 0 ? Simd<T>::splat(1) : e) / (1 + e);
+}
+
+// Near zero a polynomial or a quotient of two (Cephes), elsewhere 1 - 2 / (exp(2 |z|) + 1) with the sign of z.
+template <class T>
+typename Simd<T>::Vector tanh(typename Simd<T>::Vector z) {
+    using V = typename Simd<T>::Vector;
+    const V size = z < 0 ? -z : z;
+    const V far = 1 - 2 / (exp<T>(2 * size) + 1);
+    const V square = z * z;
+    V p;
+    if constexpr (sizeof(T) == 4) {
+        p = Simd<T>::splat(T(-5.70498872745e-3));
+        for (T c : {T(2.06390887954e-2), T(-5.37397155531e-2), T(1.33314422036e-1), T(-3.33332819422e-1)})
+            p = p * square + c;
+    } else {
+        p = T(-9.64399179425052238628e-1) * square - T(9.92877231001918586564e1);
+        p = p * square - T(1.61468768441708447952e3);
+        V q = square + T(1.12811678491632931402e2);
+        q = q * square + T(2.23548839060100448583e3);
+        q = q * square + T(4.84406305325125486048e3);
+        p = p / q;
+    }
+    const V near = z + z * square * p;
+    return size < T(0.625) ? near : z < 0 ? -far : far;
 }
 
 template <class T>
 T normal_distribution(T z) {
     return T(0.5) * std::erfc(-z * T(0.70710678118654752440));
+}
+
+// Calls a function of one number for each number of a vector.
+template <class T, class Function>
+typename Simd<T>::Vector lane_by_lane(Function function, typename Simd<T>::Vector z) {
+    for (int j = 0; j < Simd<T>::lanes; ++j) z[j] = function(z[j]);
+    return z;
 }
 
 // Whether f' needs z; the others are functions of a.
@@ -44,90 +76,99 @@ inline bool derivative_needs_z(Activation f) {
 constexpr double selu_scale = 1.0507009873554804934193349852946;
 constexpr double selu_alpha = 1.6732632423543772848170429916717;
 
-// a = f(z) for `count` numbers, a multiple of the lanes; softmax is done by row, elsewhere.
+// a = f(z) for `count` numbers in whole vectors; a may be z. Softmax is done by row, elsewhere.
 template <class T>
 void activate(Activation f, T p, const T *z, T *a, std::size_t count) {
+    using S = Simd<T>;
+    using V = typename S::Vector;
     const auto each = [&](auto formula) {
-        for (std::size_t j = 0; j < count; ++j) a[j] = formula(z[j]);
+        for (std::size_t j = 0; j < count; j += S::lanes) S::store(a + j, formula(S::load(z + j)));
     };
+    const auto expm1 = [](V x) { return lane_by_lane<T>([](T one) { return std::expm1(one); }, x); };
     switch (f) {
         case Activation::identity:
         case Activation::softmax:
             if (a != z) std::copy_n(z, count, a);
             return;
         case Activation::relu:
-            return each([](T x) { return x > 0 || x != x ? x : T(0); });
+            return each([](V x) { return x < 0 ? V{} : x; });
         case Activation::leaky_relu:
-            return each([p](T x) { return x > 0 ? x : p * x; });
+            return each([p](V x) { return x > 0 ? x : p * x; });
         case Activation::sigmoid:
-            using S = Simd<T>;
-            for (std::size_t j = 0; j < count; j += S::lanes) {
-                const auto x = S::load(z + j);
-                const auto e = exp<T>(x < 0 ? x : -x);
-                S::store(a + j, (x >= 0 ? S::splat(1) : e) / (1 + e));
-            }
-            return;
-        case Activation::exponential:
-            for (std::size_t j = 0; j < count; j += Simd<T>::lanes) Simd<T>::store(a + j, exp<T>(Simd<T>::load(z + j)));
-            return;
+            return each([](V x) { return sigmoid<T>(x); });
         case Activation::tanh:
-            return each([](T x) { return std::tanh(x); });
-        case Activation::elu:
-            return each([p](T x) { return x > 0 ? x : p * std::expm1(x); });
-        case Activation::selu:
-            return each([](T x) { return T(selu_scale) * (x > 0 ? x : T(selu_alpha) * std::expm1(x)); });
-        case Activation::gelu:
-            return each([](T x) { return x * normal_distribution(x); });
+            return each([](V x) { return tanh<T>(x); });
+        case Activation::exponential:
+            return each([](V x) { return exp<T>(x); });
         case Activation::silu:
-            return each([](T x) { return x * sigmoid(x); });
-        case Activation::softplus:
-            return each([](T x) { return std::max(x, T(0)) + std::log1p(std::exp(-std::abs(x))); });
+            return each([](V x) { return x * sigmoid<T>(x); });
         case Activation::hard_sigmoid:
-            return each([](T x) { return std::clamp(x / 6 + T(0.5), T(0), T(1)); });
+            return each([](V x) {
+                const V line = x / 6 + T(0.5);
+                return line < 0 ? V{} : line > 1 ? S::splat(1) : line;
+            });
         case Activation::softsign:
-            return each([](T x) { return x / (1 + std::abs(x)); });
+            return each([](V x) { return x / (1 + (x < 0 ? -x : x)); });
+        case Activation::elu:
+            return each([=](V x) { return x > 0 ? x : p * expm1(x); });
+        case Activation::selu:
+            return each([=](V x) { return T(selu_scale) * (x > 0 ? x : T(selu_alpha) * expm1(x)); });
+        case Activation::gelu:
+            return each([](V x) { return x * lane_by_lane<T>(normal_distribution<T>, x); });
+        case Activation::softplus:
+            return each([](V x) {
+                return lane_by_lane<T>([](T one) { return std::max(one, T(0)) + std::log1p(std::exp(-std::abs(one))); },
+                                       x);
+            });
     }
 }
 
-// d *= f'(z), for everything but softmax.
+// d *= f'(z) for `count` numbers in whole vectors, for everything but softmax.
 template <class T>
 void times_derivative(Activation f, T p, const T *z, const T *a, T *d, std::size_t count) {
+    using S = Simd<T>;
+    using V = typename S::Vector;
     const auto each = [&](auto formula) {
-        for (std::size_t j = 0; j < count; ++j) d[j] *= formula(z[j], a[j]);
+        for (std::size_t j = 0; j < count; j += S::lanes)
+            S::store(d + j, S::load(d + j) * formula(S::load(z + j), S::load(a + j)));
     };
     switch (f) {
         case Activation::identity:
         case Activation::softmax:
             return;
         case Activation::relu:
-            for (std::size_t j = 0; j < count; ++j) d[j] = a[j] > 0 ? d[j] : 0 * d[j];
-            return;
+            return each([](V, V y) { return y > 0 ? S::splat(1) : V{}; });
         case Activation::leaky_relu:
-            return each([p](T x, T) { return x > 0 ? T(1) : p; });
+            return each([p](V x, V) { return x > 0 ? S::splat(1) : S::splat(p); });
         case Activation::sigmoid:
-            return each([](T, T y) { return y * (1 - y); });
+            return each([](V, V y) { return y * (1 - y); });
         case Activation::tanh:
-            return each([](T, T y) { return 1 - y * y; });
+            return each([](V, V y) { return 1 - y * y; });
         case Activation::exponential:
-            return each([](T, T y) { return y; });
+            return each([](V, V y) { return y; });
         case Activation::elu:
-            return each([p](T x, T y) { return x > 0 ? T(1) : y + p; });
+            return each([p](V x, V y) { return x > 0 ? S::splat(1) : y + p; });
         case Activation::selu:
-            return each([](T x, T y) { return x > 0 ? T(selu_scale) : y + T(selu_scale * selu_alpha); });
+            return each([](V x, V y) { return x > 0 ? S::splat(T(selu_scale)) : y + T(selu_scale * selu_alpha); });
         case Activation::gelu:
-            return each(
-                [](T x, T) { return normal_distribution(x) + x * std::exp(-x * x / 2) * T(0.39894228040143267794); });
+            return each([](V x, V) {
+                const V density = exp<T>(-x * x / 2) * T(0.39894228040143267794);
+                return lane_by_lane<T>(normal_distribution<T>, x) + x * density;
+            });
         case Activation::silu:
-            return each([](T x, T) {
-                const T s = sigmoid(x);
+            return each([](V x, V) {
+                const V s = sigmoid<T>(x);
                 return s * (1 + x * (1 - s));
             });
         case Activation::softplus:
-            return each([](T x, T) { return sigmoid(x); });
+            return each([](V x, V) { return sigmoid<T>(x); });
         case Activation::hard_sigmoid:
-            return each([](T x, T) { return std::abs(x) < 3 ? T(1) / 6 : T(0); });
+            return each([](V x, V) { return (x < 0 ? -x : x) < 3 ? S::splat(T(1) / 6) : V{}; });
         case Activation::softsign:
-            return each([](T x, T) { return 1 / ((1 + std::abs(x)) * (1 + std::abs(x))); });
+            return each([](V x, V) {
+                const V one_more = 1 + (x < 0 ? -x : x);
+                return 1 / (one_more * one_more);
+            });
     }
 }
 
@@ -199,12 +240,14 @@ class RowLoss {
         if (output_.activation == Activation::softmax)
             softmax_backward(a, d, o);
         else
-            times_derivative(output_.activation, static_cast<T>(output_.parameter), z, a, d, o);
+            times_derivative(output_.activation, static_cast<T>(output_.parameter), z, a, d, whole_vectors(o));
         return sum * factor;
     }
 
   private:
     static constexpr T eps = std::numeric_limits<T>::epsilon();
+
+    static std::size_t whole_vectors(std::size_t o) { return (o + S::lanes - 1) / S::lanes * S::lanes; }
 
     // l = sum over k of y_k (ln sum of exp(z) - z_k)
     T softmax_crossentropy(const T *y, const T *z, T *a, T *d, std::size_t o) const {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "batches.hpp"
+#include "denormals.hpp"
 #include "functions.hpp"
 #include "interface.hpp"
 #include "layer.hpp"
@@ -24,9 +25,10 @@
 namespace unstuck::UNSTUCK_ISA {
 
 constexpr std::uint32_t dropout_stream = 1u << 16;
-constexpr double flops_for_threads = 4e6;  // smaller batches are done sooner by one thread
-constexpr std::size_t slab_rows = 4096;    // whose activations are kept at a time, however large the batch
-constexpr std::size_t chunk_rows = 128;    // whose activations the second-level cache may hold
+constexpr double flops_for_threads = 4e6;      // smaller batches are done sooner by one thread
+constexpr std::size_t slab_rows = 4096;        // whose activations are kept at a time, however large the batch
+constexpr std::size_t cached_bytes = 1 << 19;  // which the second-level cache holds: nothing to be fetched ahead
+constexpr std::size_t chunk_rows = 128;        // whose activations the second-level cache may hold
 
 template <class T>
 class PanelTrainer final : public Trainer<T> {
@@ -153,7 +155,11 @@ class PanelTrainer final : public Trainer<T> {
 
     void work_together(Run &run) {
         std::vector<std::thread> others;
-        for (int member = 1; member < run.members; ++member) others.emplace_back([&, member] { work(run, member); });
+        for (int member = 1; member < run.members; ++member)
+            others.emplace_back([&, member] {
+                const DenormalsAreZero fast;
+                work(run, member);
+            });
         work(run, 0);
         for (auto &other : others) other.join();
     }
@@ -342,7 +348,8 @@ class PanelTrainer final : public Trainer<T> {
         const std::size_t o = last.outputs, padded = panels<T>(o) * P, n = batch.n;
         T *y = scratch, *z = y + padded, *a = z + padded, *d = a + padded;
         for (std::size_t r = from; r < to; ++r) {
-            std::copy_n(batch.rows->Y + batch.row(r) * o, o, y);
+            const T *target = batch.rows->Y + batch.row(r) * o;
+            for (std::size_t k = 0; k < o; ++k) y[k] = target[k];
             if (padded == P) {
                 z = last.z.get() + r * P, a = last.a.get() + r * P, d = last.delta.get() + r * P;
             } else {
@@ -408,6 +415,7 @@ class PanelTrainer final : public Trainer<T> {
         const T *x = input_of(layer, batch), *delta = layer.delta.get();
         const T *left = layer.few ? delta : x, *right = (layer.few ? x : delta) + item.panel * stride;
         const bool updates = run.purpose == Purpose::update && batch.is_last() && !by_norm_;
+        const bool prefetches = size_ * (1 + plan_.slots) * sizeof(T) > cached_bytes;
         const bool keeps = run.purpose == Purpose::gradient || by_norm_ || !batch.is_last();
         double cost = 0, square = 0;
         T test = 0;
@@ -422,7 +430,7 @@ class PanelTrainer final : public Trainer<T> {
         multiply_columns(
             left, stride, layer.panel_rows(), batch.n, right,
             [&](std::size_t i, std::size_t count) {
-                if (updates) prefetch(item.weights() + i * P, count * P);
+                if (updates && prefetches) prefetch(item.weights() + i * P, count * P);
             },
             [&](std::size_t i, std::size_t count, T *g) {
                 if (layer.few) clear_padding(layer, item.panel, g, count);

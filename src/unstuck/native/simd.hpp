@@ -81,7 +81,7 @@ typename Simd<T>::Vector over_root(typename Simd<T>::Vector m, typename Simd<T>:
 
 // exp(x) = 2^k exp(r), |r| <= ln 2 / 2, the rest by a polynomial (Cephes). Below the range it is 0, above it infinite.
 template <class T>
-typename Simd<T>::Vector exp(typename Simd<T>::Vector x) {
+[[gnu::always_inline]] inline typename Simd<T>::Vector exp(typename Simd<T>::Vector x) {
     using S = Simd<T>;
     using V = typename S::Vector;
     using I = typename S::Integers;
