@@ -9,40 +9,9 @@
 #include <utility>
 
 #include "plan.hpp"
-#include "simd.hpp"
+#include "simd_math.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
-
-// 1 / (1 + exp(-z)), without overflow
-template <class T>
-typename Simd<T>::Vector sigmoid(typename Simd<T>::Vector z) {
-    const auto e = exp<T>(z < 0 ? z : -z);
-    return (z >= 0 ? Simd<T>::splat(1) : e) / (1 + e);
-}
-
-// Near zero a polynomial or a quotient of two (Cephes), elsewhere 1 - 2 / (exp(2 |z|) + 1) with the sign of z.
-template <class T>
-typename Simd<T>::Vector tanh(typename Simd<T>::Vector z) {
-    using V = typename Simd<T>::Vector;
-    const V size = z < 0 ? -z : z;
-    const V far = 1 - 2 / (exp<T>(2 * size) + 1);
-    const V square = z * z;
-    V p;
-    if constexpr (sizeof(T) == 4) {
-        p = Simd<T>::splat(T(-5.70498872745e-3));
-        for (T c : {T(2.06390887954e-2), T(-5.37397155531e-2), T(1.33314422036e-1), T(-3.33332819422e-1)})
-            p = p * square + c;
-    } else {
-        p = T(-9.64399179425052238628e-1) * square - T(9.92877231001918586564e1);
-        p = p * square - T(1.61468768441708447952e3);
-        V q = square + T(1.12811678491632931402e2);
-        q = q * square + T(2.23548839060100448583e3);
-        q = q * square + T(4.84406305325125486048e3);
-        p = p / q;
-    }
-    const V near = z + z * square * p;
-    return size < T(0.625) ? near : z < 0 ? -far : far;
-}
 
 template <class T>
 T normal_distribution(T z) {

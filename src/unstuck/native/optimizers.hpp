@@ -1,163 +1,260 @@
-// The optimizers of unstuck.functions.optimizers, on a stretch of parameters: w, its gradient g, and its memory.
+// The optimizers of unstuck.functions.optimizers.
 #pragma once
 
-#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
-#include <type_traits>
 
 #include "plan.hpp"
-#include "simd.hpp"
+#include "simd_math.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
-// What all parameters share at update t (from 1); computed once, in double.
+// b^(s t) for t = 0, 1, ...: b^(s 64 q) b^(s r), t = 64 q + r, with the second factor from a table and the first kept
+// as long as it lasts. A function of t alone, whatever it was asked before.
+class Powers {
+  public:
+    Powers() = default;
+    explicit Powers(double base, double step = 1) : base_(base), step_(step) {
+        for (std::size_t r = 0; r < length; ++r) low_[r] = std::pow(base, step * static_cast<double>(r));
+    }
+
+    double operator()(std::size_t t) {
+        if (const std::size_t quotient = t / length; quotient != quotient_) {
+            quotient_ = quotient;
+            high_ = std::pow(base_, step_ * static_cast<double>(length * quotient));
+        }
+        return high_ * low_[t % length];
+    }
+
+  private:
+    static constexpr std::size_t length = 64;
+    double base_ = 1, step_ = 1, high_ = 1;
+    std::size_t quotient_ = 0;
+    std::array<double, length> low_{};
+};
+
+// What all parameters share at one update; computed once, in double.
 struct Moment {
-    Moment(const Plan &plan, double rate_, double t, double momenta) : rate(rate_) {
-        const auto &s = plan.settings;
-        switch (plan.optimizer) {
+    double rate, mean_factor = 1, square_factor = 1, gradient_factor = 1, momentum = 1;
+};
+
+// The moments of update after update. Each thread has its own.
+class Moments {
+  public:
+    explicit Moments(const Plan &plan) : plan_(plan) {
+        const auto kind = plan.optimizer;
+        if (kind != Optimizer::adam && kind != Optimizer::adamw && kind != Optimizer::nadam) return;
+        mean_ = Powers(plan.settings[0]);
+        square_ = Powers(plan.settings[1]);
+        if (kind == Optimizer::nadam) warming_ = Powers(0.96, 0.004);
+    }
+
+    // Of update t, from 1.
+    Moment at(std::size_t t, double rate, double momenta) {
+        Moment moment;
+        moment.rate = rate;
+        switch (plan_.optimizer) {
             case Optimizer::adam:
             case Optimizer::adamw:
-                mean_factor = 1 / (1 - std::pow(s[0], t));
-                square_factor = 1 / (1 - std::pow(s[1], t));
+                moment.mean_factor = 1 / (1 - mean_(t));
+                moment.square_factor = 1 / (1 - square_(t));
                 break;
             case Optimizer::nadam: {
-                const double now = s[0] * (1 - 0.5 * std::pow(0.96, t * 0.004));
-                const double soon = s[0] * (1 - 0.5 * std::pow(0.96, (t + 1) * 0.004));
-                mean_factor = soon / (1 - momenta * now * soon);
-                gradient_factor = (1 - now) / (1 - momenta * now);
-                square_factor = 1 / (1 - std::pow(s[1], t));
-                momentum = now;
+                const double now = plan_.settings[0] * (1 - 0.5 * warming_(t));
+                const double soon = plan_.settings[0] * (1 - 0.5 * warming_(t + 1));
+                moment.mean_factor = soon / (1 - momenta * now * soon);
+                moment.gradient_factor = (1 - now) / (1 - momenta * now);
+                moment.square_factor = 1 / (1 - square_(t));
+                moment.momentum = now;
                 break;
             }
             default:
                 break;
         }
+        return moment;
     }
-    double rate, mean_factor = 1, square_factor = 1, gradient_factor = 1, momentum = 1;
+
+  private:
+    const Plan &plan_;
+    Powers mean_, square_, warming_;
 };
 
-// Calls each(w, g, m, s, v) on one vector after the other and stores what it leaves in w, m, s and v; the memory that
-// an optimizer does not have is null.
-template <class T, int slots, class Each>
-void for_vectors(T *w, const T *g, T *m, T *s, T *v, std::size_t count, Each each) {
-    using S = Simd<T>;
-    T *const memory[] = {m, s, v};
-    typename S::Vector of_memory[3] = {};
-    std::size_t j = 0;
-    for (; j + S::lanes <= count; j += S::lanes) {
-        auto of_w = S::load(w + j);
-        for (int k = 0; k < slots; ++k) of_memory[k] = S::load(memory[k] + j);
-        each(of_w, S::load(g + j), of_memory[0], of_memory[1], of_memory[2]);
-        S::store(w + j, of_w);
-        for (int k = 0; k < slots; ++k) S::store(memory[k] + j, of_memory[k]);
-    }
-    if (j == count) return;
-    T last[5][S::lanes] = {};
-    const std::size_t rest = count - j;
-    std::copy_n(w + j, rest, last[3]);
-    std::copy_n(g + j, rest, last[4]);
-    for (int k = 0; k < slots; ++k) std::copy_n(memory[k] + j, rest, last[k]);
-    for_vectors<T, slots>(last[3], last[4], last[0], last[1], last[2], S::lanes, each);
-    std::copy_n(last[3], rest, w + j);
-    for (int k = 0; k < slots; ++k) std::copy_n(last[k], rest, memory[k] + j);
-}
+// The formulas, for one parameter w with gradient g or for a vector of them; m, s and v are the optimizer's memory, of
+// which each formula takes what it needs.
+namespace rules {
 
 template <class T>
-void update(const Plan &plan, const Moment &moment, T *w, const T *g, T *m, T *s, T *v, std::size_t count) {
-    using S = Simd<T>;
-    using V = typename S::Vector;
+struct Sgd {
+    static constexpr int slots = 0;
+    T rate;
+    template <class V>
+    void operator()(V &w, V g) const {
+        w -= rate * g;
+    }
+};
+
+template <class T>
+struct Momentum {
+    static constexpr int slots = 1;
+    T rate, mu;
+    template <class V>
+    void operator()(V &w, V g, V &m) const {
+        m = mu * m + g;
+        w -= rate * m;
+    }
+};
+
+template <class T>
+struct Nesterov {
+    static constexpr int slots = 1;
+    T rate, mu;
+    template <class V>
+    void operator()(V &w, V g, V &m) const {
+        m = mu * m + g;
+        w -= rate * (g + mu * m);
+    }
+};
+
+template <class T>
+struct RmsProp {
+    static constexpr int slots = 1;
+    T rate, decay, rest, epsilon;
+    template <class V>
+    void operator()(V &w, V g, V &m) const {
+        m = decay * m + rest * g * g;
+        w -= rate * over_root(g, m, epsilon);
+    }
+};
+
+template <class T>
+struct AdaptiveRmsProp {
+    static constexpr int slots = 3;
+    T rate, decay, rest, up, down, least, most, epsilon;
+    template <class V>
+    void operator()(V &w, V g, V &m, V &s, V &v) const {
+        m = decay * m + rest * g * g;
+        const V agreement = g * s;
+        const V gain = v * (agreement > 0 ? up : agreement < 0 ? down : T(1));
+        const V raised = gain < least ? least : gain;
+        v = raised > most ? most : raised;
+        w -= rate * v * over_root(g, m, epsilon);
+        s = g;
+    }
+};
+
+template <class T>
+struct Rprop {
+    static constexpr int slots = 2;
+    T scale, up, down, least, most;
+    template <class V>
+    void operator()(V &w, V g, V &m, V &s) const {
+        const V agreement = g * m;
+        const V step = s * (agreement > 0 ? up : agreement < 0 ? down : T(1));
+        const V raised = step < least ? least : step;
+        s = raised > most ? most : raised;
+        m = agreement < 0 ? T(0) : g;
+        w -= scale * s * (m > 0 ? T(1) : m < 0 ? T(-1) : T(0));
+    }
+};
+
+template <class T>
+struct AdaGrad {
+    static constexpr int slots = 1;
+    T rate, epsilon;
+    template <class V>
+    void operator()(V &w, V g, V &m) const {
+        m += g * g;
+        w -= rate * over_root(g, m, epsilon);
+    }
+};
+
+// With keep = 1 Adam, else AdamW.
+template <class T>
+struct Adam {
+    static constexpr int slots = 2;
+    T step, square, keep, b1, r1, b2, r2, epsilon;
+    template <class V>
+    void operator()(V &w, V g, V &m, V &s) const {
+        m = b1 * m + r1 * g;
+        s = b2 * s + r2 * g * g;
+        w = keep * w - step * over_root(m, V(square * s), epsilon);
+    }
+};
+
+template <class T>
+struct NAdam {
+    static constexpr int slots = 2;
+    T rate, of_mean, of_gradient, square, b1, r1, b2, r2, epsilon;
+    template <class V>
+    void operator()(V &w, V g, V &m, V &s) const {
+        m = b1 * m + r1 * g;
+        s = b2 * s + r2 * g * g;
+        w -= rate * over_root(V(of_mean * m + of_gradient * g), V(square * s), epsilon);
+    }
+};
+
+}  // namespace rules
+
+// Calls body with the rule of this update.
+template <class T, class Body>
+void with_rule(const Plan &plan, const Moment &moment, Body body) {
     const auto setting = [&](std::size_t k) { return static_cast<T>(plan.settings[k]); };
     const auto rest = [&](std::size_t k) { return static_cast<T>(1 - plan.settings[k]); };
-    const T rate = static_cast<T>(moment.rate);
-    const auto with = [&]<int slots>(std::integral_constant<int, slots>, auto each) {
-        for_vectors<T, slots>(w, g, m, s, v, count, each);
-    };
-    constexpr std::integral_constant<int, 0> none;
-    constexpr std::integral_constant<int, 1> one;
-    constexpr std::integral_constant<int, 2> two;
-    constexpr std::integral_constant<int, 3> three;
-    // sign(x), or one of three values by the sign of x
-    const auto by_sign = [](V x, V positive, V negative, V zero) { return x > 0 ? positive : x < 0 ? negative : zero; };
-    const auto within = [](V x, T least, T most) {
-        const V bounded = x < least ? S::splat(least) : x;
-        return bounded > most ? S::splat(most) : bounded;
-    };
+    const T rate = static_cast<T>(moment.rate), square = static_cast<T>(moment.square_factor);
     switch (plan.optimizer) {
         case Optimizer::sgd:
-            return with(none, [=](V &w, V g, V &, V &, V &) { w -= rate * g; });
-        case Optimizer::momentum: {
-            const T mu = setting(0);
-            return with(one, [=](V &w, V g, V &m, V &, V &) {
-                m = mu * m + g;
-                w -= rate * m;
-            });
-        }
-        case Optimizer::nesterov: {
-            const T mu = setting(0);
-            return with(one, [=](V &w, V g, V &m, V &, V &) {
-                m = mu * m + g;
-                w -= rate * (g + mu * m);
-            });
-        }
-        case Optimizer::rmsprop: {
-            const T decay = setting(0), more = rest(0), epsilon = setting(1);
-            return with(one, [=](V &w, V g, V &m, V &, V &) {
-                m = decay * m + more * g * g;
-                w -= rate * over_root<T>(g, m, epsilon);
-            });
-        }
-        case Optimizer::adaptive_rmsprop: {
-            const T decay = setting(0), more = rest(0), up = setting(1), down = setting(2);
-            const T least = setting(3), most = setting(4), epsilon = setting(5);
-            return with(three, [=](V &w, V g, V &m, V &s, V &v) {
-                m = decay * m + more * g * g;
-                v = within(v * by_sign(g * s, S::splat(up), S::splat(down), S::splat(1)), least, most);
-                w -= rate * v * over_root<T>(g, m, epsilon);
-                s = g;
-            });
-        }
-        case Optimizer::rprop: {
-            const T up = setting(0), down = setting(1), least = setting(2), most = setting(3);
-            const T scale = static_cast<T>(moment.rate / plan.learning_rate);
-            return with(two, [=](V &w, V g, V &m, V &s, V &) {
-                const V agreement = g * m;
-                s = within(s * by_sign(agreement, S::splat(up), S::splat(down), S::splat(1)), least, most);
-                m = agreement < 0 ? V{} : g;
-                w -= scale * s * by_sign(m, S::splat(1), S::splat(-1), V{});
-            });
-        }
-        case Optimizer::adagrad: {
-            const T epsilon = setting(0);
-            return with(one, [=](V &w, V g, V &m, V &, V &) {
-                m += g * g;
-                w -= rate * over_root<T>(g, m, epsilon);
-            });
-        }
+            return body(rules::Sgd<T>{rate});
+        case Optimizer::momentum:
+            return body(rules::Momentum<T>{rate, setting(0)});
+        case Optimizer::nesterov:
+            return body(rules::Nesterov<T>{rate, setting(0)});
+        case Optimizer::rmsprop:
+            return body(rules::RmsProp<T>{rate, setting(0), rest(0), setting(1)});
+        case Optimizer::adaptive_rmsprop:
+            return body(rules::AdaptiveRmsProp<T>{rate, setting(0), rest(0), setting(1), setting(2), setting(3),
+                                                  setting(4), setting(5)});
+        case Optimizer::rprop:
+            return body(rules::Rprop<T>{static_cast<T>(moment.rate / plan.learning_rate), setting(0), setting(1),
+                                        setting(2), setting(3)});
+        case Optimizer::adagrad:
+            return body(rules::AdaGrad<T>{rate, setting(0)});
         case Optimizer::adam:
         case Optimizer::adamw: {
-            const T b1 = setting(0), r1 = rest(0), b2 = setting(1), r2 = rest(1), epsilon = setting(2);
-            const T step = static_cast<T>(moment.rate * moment.mean_factor);
-            const T square = static_cast<T>(moment.square_factor);
-            const T keep =
-                plan.optimizer == Optimizer::adamw ? static_cast<T>(1 - moment.rate * plan.settings[3]) : T(1);
-            return with(two, [=](V &w, V g, V &m, V &s, V &) {
-                m = b1 * m + r1 * g;
-                s = b2 * s + r2 * g * g;
-                w = keep * w - step * over_root<T>(m, square * s, epsilon);
-            });
+            const double keep = plan.optimizer == Optimizer::adamw ? 1 - moment.rate * plan.settings[3] : 1;
+            return body(rules::Adam<T>{static_cast<T>(moment.rate * moment.mean_factor), square, static_cast<T>(keep),
+                                       setting(0), rest(0), setting(1), rest(1), setting(2)});
         }
-        case Optimizer::nadam: {
-            const T b1 = setting(0), r1 = rest(0), b2 = setting(1), r2 = rest(1), epsilon = setting(2);
-            const T of_mean = static_cast<T>(moment.mean_factor), of_gradient = static_cast<T>(moment.gradient_factor);
-            const T square = static_cast<T>(moment.square_factor);
-            return with(two, [=](V &w, V g, V &m, V &s, V &) {
-                m = b1 * m + r1 * g;
-                s = b2 * s + r2 * g * g;
-                w -= rate * over_root<T>(of_mean * m + of_gradient * g, square * s, epsilon);
-            });
-        }
+        case Optimizer::nadam:
+            return body(rules::NAdam<T>{rate, static_cast<T>(moment.mean_factor),
+                                        static_cast<T>(moment.gradient_factor), square, setting(0), rest(0), setting(1),
+                                        rest(1), setting(2)});
     }
+}
+
+// The rule on entry j of each vector; a slot that it does not use may be missing.
+template <class V, class Rule>
+void apply(const Rule &rule, V *__restrict w, const V *__restrict g, V *__restrict m, V *__restrict s, V *__restrict v,
+           std::size_t count) {
+    for (std::size_t j = 0; j < count; ++j) {
+        if constexpr (Rule::slots == 0) rule(w[j], g[j]);
+        if constexpr (Rule::slots == 1) rule(w[j], g[j], m[j]);
+        if constexpr (Rule::slots == 2) rule(w[j], g[j], m[j], s[j]);
+        if constexpr (Rule::slots == 3) rule(w[j], g[j], m[j], s[j], v[j]);
+    }
+}
+
+// The update of `count` parameters, in whole vectors and one by one at the end.
+template <class T>
+void update(const Plan &plan, const Moment &moment, T *w, const T *g, T *m, T *s, T *v, std::size_t count) {
+    using V = typename Simd<T>::Vector;
+    const std::size_t vectors = count / Simd<T>::lanes, first = vectors * Simd<T>::lanes;
+    const auto as_vectors = [](auto *x) { return reinterpret_cast<V *>(const_cast<T *>(x)); };
+    const auto from = [first](auto *x) { return x ? x + first : x; };
+    with_rule<T>(plan, moment, [&](auto rule) {
+        apply<V>(rule, as_vectors(w), as_vectors(g), as_vectors(m), as_vectors(s), as_vectors(v), vectors);
+        apply<T>(rule, from(w), from(g), from(m), from(s), from(v), count - first);
+    });
 }
 
 }  // namespace unstuck::UNSTUCK_ISA

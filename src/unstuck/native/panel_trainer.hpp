@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -35,7 +34,7 @@ class PanelTrainer final : public Trainer<T> {
     static constexpr std::size_t P = panel<T>;
 
   public:
-    explicit PanelTrainer(const Plan &plan) : plan_(plan), loss_(plan_) {
+    explicit PanelTrainer(const Plan &plan) : plan_(plan), loss_(plan_), moments_(plan_) {
         const auto has_max_norm = std::any_of(plan_.penalties.begin(), plan_.penalties.end(),
                                               [](const auto &p) { return p.kind == Penalty::max_norm; });
         std::size_t end = 0;
@@ -147,7 +146,7 @@ class PanelTrainer final : public Trainer<T> {
         // of updates only
         Steps steps{};
         std::size_t per_epoch = 1;
-        std::optional<Moment> moment;
+        Moment moment{};
         bool last = false;
         Done done{};
         std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
@@ -183,7 +182,7 @@ class PanelTrainer final : public Trainer<T> {
                 if (by_norm_ && run.purpose == Purpose::update && run.batch.is_last()) {
                     run.barrier.wait([&] { run.cost = shrink_factor(); });
                     for (std::size_t k; (k = run.next_update++) < items_.size();)
-                        update_of(*run.moment, items_[k], run.cost);
+                        update_of(run.moment, items_[k], run.cost);
                 }
             }
             run.barrier.wait([&] { conclude_slab(run); });
@@ -200,7 +199,7 @@ class PanelTrainer final : public Trainer<T> {
         batch.first = t % run.per_epoch * steps.batch_size;
         if (batch.first == 0) run.done.cost_sum = 0, run.done.rows = 0;
         if (steps.shuffled) batch.order = shuffle_.order(plan_.seed, t / run.per_epoch, n);
-        run.moment.emplace(plan_, steps.rates[run.done.steps], static_cast<double>(t + 1), this->momenta);
+        run.moment = moments_.at(t + 1, steps.rates[run.done.steps], this->momenta);
         begin_batch(run, std::min(steps.batch_size, n - batch.first));
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - run.started;
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
@@ -259,7 +258,7 @@ class PanelTrainer final : public Trainer<T> {
         done.steps += 1;
         done.cost_sum += run.cost * static_cast<double>(run.batch.count);
         done.rows += run.batch.count;
-        this->momenta *= run.moment->momentum;
+        this->momenta *= run.moment.momentum;
         const bool epoch_ends = (run.steps.t + done.steps) % run.per_epoch == 0;
         done.reached = epoch_ends && done.cost_sum / static_cast<double>(done.rows) <= run.steps.target;
         if (run.last || done.reached)
@@ -425,7 +424,7 @@ class PanelTrainer final : public Trainer<T> {
             test += zero_if_finite(g, count);
             if (by_norm_) square += square_of(g, count);
             if (keeps) std::copy_n(g, count, g_.get() + at);
-            if (updates) update_stretch(*run.moment, at, g, count, biases);
+            if (updates) update_stretch(run.moment, at, g, count, biases);
         };
         multiply_columns(
             left, stride, layer.panel_rows(), batch.n, right,
@@ -631,6 +630,7 @@ class PanelTrainer final : public Trainer<T> {
 
     const Plan plan_;
     const RowLoss<T> loss_;
+    Moments moments_;
     std::vector<std::unique_ptr<Layer<T>>> layers_;
     std::vector<Item<T>> items_;
     std::size_t size_ = 0;  // of the packed parameters
