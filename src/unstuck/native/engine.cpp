@@ -126,6 +126,7 @@ class Handle {
     using Vector = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Matrix = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
     using Weights = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Numbers = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Rates = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
     Handle(const nb::dict &plan, const std::string &level) : plan_(plan_of(plan)), trainer_(make<T>(plan_, level)) {}
@@ -148,7 +149,8 @@ class Handle {
     }
 
     Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::size_t batch_size, bool shuffled, std::size_t t,
-               Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds, int threads) {
+               Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds, int threads,
+               bool notes_gradients) {
         const auto rows = rows_of(X, Y, weights);
         if (rows.count < 1) throw std::invalid_argument("there are no rows to train on");
         if (batch_size < 1) throw std::invalid_argument("a mini-batch has at least one row");
@@ -163,10 +165,13 @@ class Handle {
         steps.target = target;
         steps.seconds = seconds;
         steps.threads = threads;
+        steps.notes_gradients = notes_gradients;
         nb::gil_scoped_release released;
         const DenormalsAreZero fast;
         return trainer_->steps(rows, steps);
     }
+
+    std::vector<double> gradient_norms() const { return trainer_->gradient_norms(); }
 
     double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient, int threads) {
         const auto rows = rows_of(X, Y, weights);
@@ -177,13 +182,22 @@ class Handle {
     }
 
     double evaluate(Matrix X, Matrix Y, std::optional<Weights> weights,
-                    nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A, int threads) {
+                    nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A, int threads,
+                    std::optional<Numbers> slopes, std::optional<Numbers> means, std::optional<Numbers> spreads) {
         const auto rows = rows_of(X, Y, weights);
         if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
             throw std::invalid_argument("the outputs have another shape than Y");
+        std::size_t layers = 0, units = 0;
+        for (const auto &layer : plan_.layers)
+            if (layer.is_dense) layers += 1, units += static_cast<std::size_t>(layer.outputs);
+        if (slopes && (slopes->shape(0) != units || !means || means->shape(0) != layers || !spreads ||
+                       spreads->shape(0) != layers))
+            throw std::invalid_argument("signals need a number for each unit, and two for each layer");
+        Signals signals{};
+        if (slopes) signals = {slopes->data(), means->data(), spreads->data()};
         nb::gil_scoped_release released;
         const DenormalsAreZero fast;
-        return trainer_->evaluate(rows, threads, A.data());
+        return trainer_->evaluate(rows, threads, A.data(), slopes ? &signals : nullptr);
     }
 
   private:
@@ -214,10 +228,12 @@ void bind(nb::module_ &module, const char *name) {
         .def("load", &Handle<T>::load, "w"_a, "memory"_a, "momenta"_a)
         .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
         .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "batch_size"_a, "shuffled"_a, "t"_a,
-             "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a)
+             "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a, "notes_gradients"_a = false)
+        .def("gradient_norms", &Handle<T>::gradient_norms)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a,
              "threads"_a)
-        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a);
+        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a,
+             "slopes"_a = nb::none(), "means"_a = nb::none(), "spreads"_a = nb::none());
 }
 
 }  // namespace

@@ -92,53 +92,60 @@ void activate(Activation f, T p, const T *z, T *a, std::size_t count) {
     }
 }
 
-// d *= f'(z) for `count` numbers in whole vectors, for everything but softmax.
-template <class T>
-void times_derivative(Activation f, T p, const T *z, const T *a, T *d, std::size_t count) {
+// Calls body with f' as a function of vectors z and a; softmax has no such derivative and counts as the identity.
+template <class T, class Body>
+void with_derivative(Activation f, T p, Body body) {
     using S = Simd<T>;
     using V = typename S::Vector;
-    const auto each = [&](auto formula) {
-        for (std::size_t j = 0; j < count; j += S::lanes)
-            S::store(d + j, S::load(d + j) * formula(S::load(z + j), S::load(a + j)));
-    };
     switch (f) {
         case Activation::identity:
         case Activation::softmax:
-            return;
+            return body([](V, V) { return S::splat(1); });
         case Activation::relu:
-            return each([](V, V y) { return y > 0 ? S::splat(1) : V{}; });
+            return body([](V, V y) { return y > 0 ? S::splat(1) : V{}; });
         case Activation::leaky_relu:
-            return each([p](V x, V) { return x > 0 ? S::splat(1) : S::splat(p); });
+            return body([p](V x, V) { return x > 0 ? S::splat(1) : S::splat(p); });
         case Activation::sigmoid:
-            return each([](V, V y) { return y * (1 - y); });
+            return body([](V, V y) { return y * (1 - y); });
         case Activation::tanh:
-            return each([](V, V y) { return 1 - y * y; });
+            return body([](V, V y) { return 1 - y * y; });
         case Activation::exponential:
-            return each([](V, V y) { return y; });
+            return body([](V, V y) { return y; });
         case Activation::elu:
-            return each([p](V x, V y) { return x > 0 ? S::splat(1) : y + p; });
+            return body([p](V x, V y) { return x > 0 ? S::splat(1) : y + p; });
         case Activation::selu:
-            return each([](V x, V y) { return x > 0 ? S::splat(T(selu_scale)) : y + T(selu_scale * selu_alpha); });
+            return body([](V x, V y) { return x > 0 ? S::splat(T(selu_scale)) : y + T(selu_scale * selu_alpha); });
         case Activation::gelu:
-            return each([](V x, V) {
+            return body([](V x, V) {
                 const V density = exp<T>(-x * x / 2) * T(0.39894228040143267794);
                 return lane_by_lane<T>(normal_distribution<T>, x) + x * density;
             });
         case Activation::silu:
-            return each([](V x, V) {
+            return body([](V x, V) {
                 const V s = sigmoid<T>(x);
                 return s * (1 + x * (1 - s));
             });
         case Activation::softplus:
-            return each([](V x, V) { return sigmoid<T>(x); });
+            return body([](V x, V) { return sigmoid<T>(x); });
         case Activation::hard_sigmoid:
-            return each([](V x, V) { return (x < 0 ? -x : x) < 3 ? S::splat(T(1) / 6) : V{}; });
+            return body([](V x, V) { return (x < 0 ? -x : x) < 3 ? S::splat(T(1) / 6) : V{}; });
         case Activation::softsign:
-            return each([](V x, V) {
+            return body([](V x, V) {
                 const V one_more = 1 + (x < 0 ? -x : x);
                 return 1 / (one_more * one_more);
             });
     }
+}
+
+// d *= f'(z) for `count` numbers in whole vectors, for everything but softmax.
+template <class T>
+void times_derivative(Activation f, T p, const T *z, const T *a, T *d, std::size_t count) {
+    using S = Simd<T>;
+    if (f == Activation::identity) return;
+    with_derivative<T>(f, p, [&](auto derivative) {
+        for (std::size_t j = 0; j < count; j += S::lanes)
+            S::store(d + j, S::load(d + j) * derivative(S::load(z + j), S::load(a + j)));
+    });
 }
 
 // Vector number k / lanes of a row of o numbers, with `other` beyond its end.

@@ -28,6 +28,7 @@ struct Steps {
     double target = 0;   // return after an epoch whose mean cost is at most this
     double seconds = 0;  // return after about so long
     int threads = 1;
+    bool notes_gradients = false;
 };
 
 struct Done {
@@ -37,6 +38,12 @@ struct Done {
     bool failed = false, finite_cost = true, reached = false;
 };
 
+// What evaluation can note of the Dense layers, one after the other: for each unit the mean of |f'(z)| over the rows;
+// for each layer the mean and the standard deviation of z over rows and units.
+struct Signals {
+    double *slopes, *means, *spreads;
+};
+
 template <class T>
 class Trainer {
   public:
@@ -44,8 +51,11 @@ class Trainer {
     virtual void load(const T *w, const std::vector<const T *> &memory) = 0;
     virtual void store(T *w, const std::vector<T *> &memory, T *previous) const = 0;
     virtual Done steps(const Rows<T> &rows, const Steps &steps) = 0;
+    // The norm of each Dense layer's gradient in the last update, before any clipping; none where it was not noted.
+    virtual std::vector<double> gradient_norms() const { return {}; }
     virtual double cost_and_gradient(const Rows<T> &rows, int threads, T *gradient) = 0;
-    virtual double evaluate(const Rows<T> &rows, int threads, T *A) = 0;  // leaves the outputs in A, returns the loss
+    // Leaves the outputs in A and returns the loss; notes signals where there is a place for them.
+    virtual double evaluate(const Rows<T> &rows, int threads, T *A, const Signals *signals) = 0;
 
     double momenta = 1;  // NAdam's product of momenta
 };

@@ -30,14 +30,14 @@ struct Layer {
     std::size_t panel_rows() const { return few ? outputs : inputs; }
     std::size_t bias_rows() const { return !plan.has_bias ? 0 : few ? 1 : weight_panels(); }
 
-    void reserve(std::size_t n) {
+    void reserve(std::size_t n, bool with_z) {
         const std::size_t size = panels<T>(outputs) * n * P;
         a.resize(size);
         if (!plan.is_dense) {
             factor.resize(size);
             return;
         }
-        if (keeps_z) z.resize(size);
+        if (keeps_z || with_z) z.resize(size);
         delta.resize(size);
     }
 

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "interface.hpp"
 #include "layer.hpp"
 #include "optimizers.hpp"
+#include "signals.hpp"
 #include "team.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
@@ -65,6 +67,7 @@ class PanelTrainer final : public Trainer<T> {
         by_norm_ = std::isfinite(plan_.clip_norm);
         item_squares_.resize(items_.size());
         item_costs_.resize(items_.size());
+        item_noted_.resize(items_.size());
     }
 
     void load(const T *w, const std::vector<const T *> &memory) override {
@@ -90,7 +93,18 @@ class PanelTrainer final : public Trainer<T> {
         return run.done;
     }
 
+    std::vector<double> gradient_norms() const override {
+        std::vector<double> norms;
+        for (std::size_t k = 0; notes_gradients_ && k < items_.size(); ++k) {
+            if (items_[k].panel == 0) norms.push_back(0);
+            norms.back() += item_noted_[k];
+        }
+        for (double &norm : norms) norm = std::sqrt(norm);
+        return norms;
+    }
+
     double cost_and_gradient(const Rows<T> &rows, int threads, T *gradient) override {
+        notes_gradients_ = false;
         Run run(*this, rows, threads, rows.count, Purpose::gradient);
         begin_batch(run, rows.count);
         work_together(run);
@@ -98,11 +112,13 @@ class PanelTrainer final : public Trainer<T> {
         return run.cost;
     }
 
-    double evaluate(const Rows<T> &rows, int threads, T *A) override {
-        Run run(*this, rows, threads, rows.count, Purpose::outputs);
+    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals *signals) override {
+        Run run(*this, rows, threads, rows.count, Purpose::outputs, signals != nullptr);
         run.A = A;
+        if (signals) run.notes.emplace(layers_);
         begin_batch(run, rows.count);
         work_together(run);
+        if (signals) run.notes->report(*signals);
         return run.cost;
     }
 
@@ -119,6 +135,7 @@ class PanelTrainer final : public Trainer<T> {
         std::size_t done = 0, count = 0;  // rows of the batch before the slab, and all of them
         std::int64_t t = -1;              // the update it is for, which names its dropout masks; -1: evaluation
         double row_scale = 1;             // dL/dl_r = row_scale w_r
+        bool keeps_z = false;             // of all layers
 
         std::size_t row(std::size_t r) const { return order ? order[first + r] : first + r; }
         T weight(std::size_t r) const { return rows->weights ? rows->weights[row(r)] : T(1); }
@@ -127,22 +144,28 @@ class PanelTrainer final : public Trainer<T> {
     };
 
     struct Run {
-        Run(PanelTrainer &trainer, const Rows<T> &rows, int threads, std::size_t batch_rows, Purpose purpose)
+        Run(PanelTrainer &trainer, const Rows<T> &rows, int threads, std::size_t batch_rows, Purpose purpose,
+            bool observed = false)
             : purpose(purpose),
               members(trainer.row_flops_ * batch_rows < flops_for_threads ? 1 : std::max(1, threads)),
+              slab(purpose == Purpose::outputs ? 2 * chunk_rows * members : slab_rows),
               barrier(members) {
             batch.rows = &rows;
-            trainer.reserve(std::min(batch_rows, slab_rows), members, purpose, batch_rows > slab_rows);
+            batch.keeps_z = observed;
+            trainer.reserve(std::min(batch_rows, slab), *this, batch_rows > slab);
         }
         const Purpose purpose;
         const int members;
+        const std::size_t slab;  // rows whose activations are kept at a time
         Barrier barrier;
         Batch batch;
         std::size_t chunks = 0;
         std::atomic<std::size_t> next_chunk{0}, next_item{0}, next_update{0};
         double cost = 0;
         bool stop = false;
+        // of outputs only
         T *A = nullptr;
+        std::optional<SignalNotes<T>> notes;
         // of updates only
         Steps steps{};
         std::size_t per_epoch = 1;
@@ -174,7 +197,7 @@ class PanelTrainer final : public Trainer<T> {
                 if (gradients)
                     backward(run.batch, from, to);
                 else
-                    hand_over(run, from, to);
+                    hand_over(run, c, from, to);
             }
             run.barrier.wait();
             if (gradients) {
@@ -205,6 +228,7 @@ class PanelTrainer final : public Trainer<T> {
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
         const bool may_be_last = run.last || (std::isfinite(steps.target) && (t + 1) % run.per_epoch == 0);
         if (may_be_last) std::copy_n(w_.get(), size_, previous_.get());
+        notes_gradients_ = may_be_last && steps.notes_gradients;
     }
 
     void begin_batch(Run &run, std::size_t count) {
@@ -224,15 +248,18 @@ class PanelTrainer final : public Trainer<T> {
 
     void begin_slab(Run &run) {
         Batch &batch = run.batch;
-        batch.n = std::min(slab_rows, batch.count - batch.done);
+        batch.n = std::min(run.slab, batch.count - batch.done);
         const std::size_t members = run.members;
         run.chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
         run.next_chunk = run.next_item = run.next_update = 0;
+        if (run.notes) run.notes->reserve(run.chunks);
     }
 
     void conclude_slab(Run &run) {
         Batch &batch = run.batch;
         for (std::size_t r = 0; r < batch.n; ++r) losses_sum_ += row_costs_[r];
+        for (std::size_t c = 0; run.notes && c < run.chunks; ++c)
+            run.notes->merge(c, batch.n * (c + 1) / run.chunks - batch.n * c / run.chunks);
         if (!batch.is_last()) {
             batch.first += batch.n;
             batch.done += batch.n;
@@ -274,7 +301,7 @@ class PanelTrainer final : public Trainer<T> {
         const T *x = x_.get();
         for (auto &layer : layers_) {
             if (layer->plan.is_dense)
-                forward_dense(*layer, x, batch.n, from, to);
+                forward_dense(*layer, x, batch, from, to);
             else if (batch.t >= 0)
                 forward_dropout(*layer, x, batch, from, to);
             else
@@ -297,11 +324,12 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
-    void forward_dense(Layer<T> &layer, const T *x, std::size_t n, std::size_t from, std::size_t to) {
+    void forward_dense(Layer<T> &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
+        const std::size_t n = batch.n;
         const auto f = layer.plan.activation;
         const T parameter = static_cast<T>(layer.plan.parameter);
         const T *w = w_.get() + layer.weights, *b = layer.plan.has_bias ? w_.get() + layer.biases : nullptr;
-        T *z = (layer.keeps_z ? layer.z : layer.a).get(), *a = layer.a.get();
+        T *z = (layer.keeps_z || batch.keeps_z ? layer.z : layer.a).get(), *a = layer.a.get();
         if (layer.few) {
             rows_times_few(x, n * P, layer.inputs, from, to, w, layer.outputs, b, z);
             for (std::size_t r = from; r < to; ++r) {
@@ -367,8 +395,9 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
-    void hand_over(const Run &run, std::size_t from, std::size_t to) {
+    void hand_over(Run &run, std::size_t c, std::size_t from, std::size_t to) {
         const auto o = static_cast<std::size_t>(plan_.outputs);
+        if (run.notes) run.notes->observe(c, from, to, run.batch.n);
         for (std::size_t r = from; r < to; ++r)
             read_row(layers_.back()->a.get(), r, run.batch.n, run.A + run.batch.row(r) * o, o);
     }
@@ -416,13 +445,15 @@ class PanelTrainer final : public Trainer<T> {
         const bool updates = run.purpose == Purpose::update && batch.is_last() && !by_norm_;
         const bool prefetches = size_ * (1 + plan_.slots) * sizeof(T) > cached_bytes;
         const bool keeps = run.purpose == Purpose::gradient || by_norm_ || !batch.is_last();
-        double cost = 0, square = 0;
+        double cost = 0, square = 0, noted = 0;
         T test = 0;
         const auto settle = [&](std::size_t at, T *g, std::size_t count, bool biases) {
             if (!batch.is_first()) add(g, g_.get() + at, count);
             if (batch.is_last()) cost += penalize(w_.get() + at, g, count, biases);
             test += zero_if_finite(g, count);
-            if (by_norm_) square += square_of(g, count);
+            if (by_norm_) square += square_of_clipped(g, count);
+            if (notes_gradients_)
+                for (std::size_t j = 0; j < count; ++j) noted += static_cast<double>(g[j]) * g[j];
             if (keeps) std::copy_n(g, count, g_.get() + at);
             if (updates) update_stretch(run.moment, at, g, count, biases);
         };
@@ -443,6 +474,7 @@ class PanelTrainer final : public Trainer<T> {
         }
         item_costs_[k] = cost;
         item_squares_[k] = square;
+        item_noted_[k] = noted;
         if (test != 0) finite_gradient_ = false;
         if (updates) finish_update(item);
     }
@@ -486,7 +518,7 @@ class PanelTrainer final : public Trainer<T> {
         return cost;
     }
 
-    double square_of(const T *g, std::size_t count) const {
+    double square_of_clipped(const T *g, std::size_t count) const {
         double sum = 0;
         const T limit = static_cast<T>(plan_.clip_value);
         for (std::size_t j = 0; j < count; ++j) {
@@ -606,12 +638,13 @@ class PanelTrainer final : public Trainer<T> {
         return S::across(sum, std::plus<>{});
     }
 
-    void reserve(std::size_t n, int members, Purpose purpose, bool in_slabs) {
+    void reserve(std::size_t n, const Run &run, bool in_slabs) {
         x_.resize(panels<T>(plan_.inputs) * n * P);
-        for (auto &layer : layers_) layer->reserve(n);
+        for (auto &layer : layers_) layer->reserve(n, run.batch.keeps_z);
         if (row_costs_.size() < n) row_costs_.resize(n);
-        if (purpose == Purpose::gradient || by_norm_ || in_slabs) g_.resize(size_);
-        while (scratch_.size() < static_cast<std::size_t>(members))
+        if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || in_slabs))
+            g_.resize(size_);
+        while (scratch_.size() < static_cast<std::size_t>(run.members))
             scratch_.emplace_back().resize(4 * panels<T>(plan_.outputs) * P);
     }
 
@@ -640,7 +673,8 @@ class PanelTrainer final : public Trainer<T> {
     Buffer<T> w_, g_, previous_, x_;
     std::array<Buffer<T>, 3> memory_;
     std::vector<Buffer<T>> scratch_;  // a thread's
-    std::vector<double> row_costs_, item_costs_, item_squares_;
+    std::vector<double> row_costs_, item_costs_, item_squares_, item_noted_;
+    bool notes_gradients_ = false;
     double losses_sum_ = 0;
     std::atomic<bool> finite_gradient_{true};
 };
