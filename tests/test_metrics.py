@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import threading
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn import metrics as oracle
 
 from unstuck.metrics import CLASSIFICATION, HIGHER_IS_BETTER, METRICS, REGRESSION, evaluate
@@ -44,11 +50,46 @@ def test_area_under_the_curve_of_two_classes():
     assert value["roc_auc"] == pytest.approx(ahead)
 
 
+@pytest.mark.parametrize("kind", [str, int, float, bool])
+def test_accuracy_is_that_of_scikit_learn(kind):
+    labels = random.integers(2, size=(2, 37)).astype(kind)
+    assert evaluate(("accuracy",), *labels, None)["accuracy"] == oracle.accuracy_score(*labels)
+
+
+@given(
+    arrays.arrays(
+        np.float64,
+        st.tuples(st.just(2), st.integers(2, 9), st.integers(1, 3)),
+        elements=st.integers(-3, 3) | st.floats(-1e6, 1e6, width=32),
+    )
+)
+@example(np.ones((2, 4, 1)))
+@example(np.array([[[1.0], [1.0]], [[1.0], [2.0]]]))
+def test_r2_is_that_of_scikit_learn(drawn):
+    y, predictions = drawn
+    expected = oracle.r2_score(y, predictions)
+    assert evaluate(("r2",), y, predictions, None)["r2"] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
 def test_what_is_undefined_is_nan_and_no_error():
     assert np.isnan(evaluate(("r2",), Y[:1], NUMBERS[:1], None)["r2"])
     assert np.isnan(evaluate(("roc_auc",), LABELS[:1], PREDICTED[:1], PROBABILITIES[:1])["roc_auc"])
+    assert np.isnan(evaluate(("r2",), Y, np.where(NUMBERS > 0, NUMBERS, -np.inf), None)["r2"])
+    assert np.isnan(evaluate(("r2",), Y[:, None], NUMBERS, None)["r2"])
+    assert np.isnan(evaluate(("accuracy",), np.eye(3)[:2], PREDICTED[:2], None)["accuracy"])
     single = evaluate(("accuracy", "f1_macro", "balanced_accuracy"), ["a", "a"], ["a", "b"], None)
     assert single["accuracy"] == single["balanced_accuracy"] == 0.5
+
+
+def test_threads_that_measure_at_once_leave_the_warnings_as_they_are():
+    filters = list(warnings.filters)
+    arguments = (("f1_macro", "roc_auc", "balanced_accuracy"), LABELS, PREDICTED, PROBABILITIES)
+    threads = [threading.Thread(target=lambda: [evaluate(*arguments) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == filters
 
 
 def test_every_metric_is_of_one_task():
