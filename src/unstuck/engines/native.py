@@ -34,6 +34,7 @@ class NativeEngine:
         trainer = _native.TrainerFloat32 if network.recipe.precision == "float32" else _native.TrainerFloat64
         self._trainer = trainer(plan(network, len(rows)), _native.cpu_level())
         self._threads = thread_count()
+        self._slot_names = slot_names(network.recipe.optimizer)
 
     def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
         self._load(descent)
@@ -101,7 +102,7 @@ class NativeEngine:
             descent.memory["momenta"][0] = momenta
 
     def _slots(self, descent: Descent) -> list[Array]:
-        return [descent.memory[name] for name in slot_names(self.network.recipe.optimizer)]
+        return [descent.memory[name] for name in self._slot_names]
 
 
 def thread_count() -> int:

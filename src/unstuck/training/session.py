@@ -80,7 +80,7 @@ class Session:
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
         monitored, A = self.engine.evaluate(state.descent.w, data.rows)
-        if self._diverged(A):
+        if self._diverged(monitored, A):
             return
         row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
         row["training_loss"] = monitored
@@ -135,14 +135,13 @@ class Session:
             raise
         return any(wishes)
 
-    def _diverged(self, A: Array) -> bool:
+    def _diverged(self, loss: float, A: Array) -> bool:
         """Tell whether the last update left something that is not finite; if so, undo it and stop."""
-        state, rows = self.state, self.data.rows
+        state = self.state
+        if math.isfinite(loss) and np.isfinite(A).all() and np.isfinite(state.descent.w).all():
+            return False
         with np.errstate(all="ignore"):
-            losses = self.recipe.loss.per_row(rows.Y, A)
-            if all(np.isfinite(values).all() for values in (state.descent.w, A, losses)):
-                return False
-            state.failure = first_failure(self.data.network, state.descent, rows, training=False)
+            state.failure = first_failure(self.data.network, state.descent, self.data.rows, training=False)
         state.stopped = "diverged"
         state.descent.w[:] = state.descent.previous
         return True
