@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, ValidationInfo, field_validator
@@ -127,9 +127,14 @@ def _refuse_booleans(cls: type[Any], value: Any, info: ValidationInfo) -> Any:
 def _build(cls: type[Any], fields: Mapping[str, Any]) -> Any:
     """Validate `fields` as `cls`, which also turns nested plain data into descriptions."""
     try:
-        return TypeAdapter(cls).validate_python(dict(fields))
+        return _adapter(cls).validate_python(dict(fields))  # type: ignore[arg-type]  # a class can be hashed
     except ValidationError as error:
         raise _recipe_error(cls, error) from None
+
+
+@cache
+def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
 def _recipe_error(cls: type[Any], error: ValidationError) -> RecipeError:
