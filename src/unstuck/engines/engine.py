@@ -76,11 +76,17 @@ Poll = Callable[[int], bool]
 
 
 class Engine(Protocol):
-    """An engine holds a network and its training rows."""
+    """An engine holds a network and its training rows.
+
+    Args:
+        network: the network.
+        rows: to train on.
+        threads: it may use no more of its own; None leaves the number to it.
+    """
 
     name: str
 
-    def __init__(self, network: Network, rows: Rows): ...
+    def __init__(self, network: Network, rows: Rows, threads: int | None = None): ...
 
     def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
         """Do one update for each of `rates`, from update descent.t on, each on its mini-batch (see `batches.py`).

@@ -28,12 +28,12 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, network: Network, rows: Rows):
+    def __init__(self, network: Network, rows: Rows, threads: int | None = None):
         self.network, self.rows = network, rows
         self.batches = Batches(network.recipe, rows)
         trainer = _native.TrainerFloat32 if network.recipe.precision == "float32" else _native.TrainerFloat64
         self._trainer = trainer(plan(network, len(rows)), _native.cpu_level())
-        self._threads = thread_count()
+        self._threads = threads or thread_count()
         self._slot_names = slot_names(network.recipe.optimizer)
 
     def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:

@@ -18,11 +18,11 @@ CHUNK = 8192
 
 
 class ReferenceEngine:
-    """One update: gradient of the cost, clipping, decay, optimizer, max-norm."""
+    """One update: gradient of the cost, clipping, decay, optimizer, max-norm. It starts no threads of its own."""
 
     name = "reference"
 
-    def __init__(self, network: Network, rows: Rows):
+    def __init__(self, network: Network, rows: Rows, threads: int | None = None):
         self.network, self.rows = network, rows
         self.batches = Batches(network.recipe, rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from multiprocessing import parent_process
 from types import TracebackType
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.0
 """Seconds before a bar appears."""
+INTERVAL = 0.1
+"""Seconds from one drawing to the next."""
 
 
 class ProgressBar:
-    """A bar over `total` updates, with the latest loss and metric beside it.
+    """A bar over `total` updates, or trainings, with the latest loss and metric beside it.
 
     Args:
         label: what stands before the bar.
@@ -24,8 +27,10 @@ class ProgressBar:
     """
 
     def __init__(self, label: str, shown: bool = True):
-        self.total: int | None = None
+        self.total = 0
         self._label = label
+        self._done = 0.0
+        self._lock = threading.Lock()
         self._shown = shown and parent_process() is None  # workers side by side would draw over each other
         self._started = self._drawn = time.monotonic()
         self._text = ""
@@ -41,17 +46,23 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: int, text: str | None = None) -> None:
-        """Move to `done` updates and show `text` from now on; cheap enough to be called at every update."""
+    def update(self, done: float, text: str | None = None) -> None:
+        """Move to `done` and show `text` from now on; cheap enough to be called at every update."""
         self._text = self._text if text is None else text
         now = time.monotonic()
-        if not self._shown or now - self._started < PATIENCE or (now - self._drawn < 0.1 and text is None):
+        if not self._shown or now - self._started < PATIENCE or now - self._drawn < INTERVAL:
             return
         self._drawn = now
         if self._bar is None:
             self._appear()
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, text=self._text)
+
+    def advance(self, by: float) -> None:
+        """Move on; any thread may say so."""
+        with self._lock:
+            self._done += by
+            self.update(self._done)
 
     def _appear(self) -> None:
         from rich.console import Console
@@ -72,3 +83,27 @@ class ProgressBar:
         self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=for_print)
         self._task = self._bar.add_task(self._label, total=self.total, text="")
         self._bar.start()
+
+
+class Part:
+    """A bar over the updates of one of several trainings at once: a length of 1 in their common bar.
+
+    There is no room for the loss of each.
+    """
+
+    def __init__(self, bar: ProgressBar):
+        self.total = 0
+        self._bar = bar
+        self._done = 0.0
+
+    def update(self, done: int, text: str | None = None) -> None:
+        """Move to `done` updates."""
+        self._move(done / self.total)
+
+    def finish(self) -> None:
+        """Move to the end, however soon it came."""
+        self._move(1.0)
+
+    def _move(self, done: float) -> None:
+        self._bar.advance(done - self._done)
+        self._done = done

@@ -1,4 +1,4 @@
-"""One call of train(): its parts, its clock, and what happens at a record."""
+"""One training: its parts, its clock, and what happens at a record."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from unstuck.engines.engine import Engine
 from unstuck.engines.reference import first_failure
 from unstuck.metrics import evaluate
 from unstuck.recipe import Recipe
+from unstuck.run import Run
 from unstuck.training.checkpoints import Checkpoint
 from unstuck.training.prepare import Prepared
-from unstuck.training.progress import ProgressBar
+from unstuck.training.progress import Part, ProgressBar
 from unstuck.training.state import State
 
 Callback = Callable[[Mapping[str, float], Array], bool | None]
@@ -39,7 +40,7 @@ class Session:
     state: State
     callbacks: tuple[Callback, ...]
     time_budget: float | None
-    bar: ProgressBar
+    bar: ProgressBar | Part
     interrupted: Callable[[], bool]
     kept: Checkpoint | None
 
@@ -74,6 +75,23 @@ class Session:
         if self.time_budget is not None and time.monotonic() - self.started >= self.time_budget:
             return "time budget"
         return ""
+
+    def as_run(self) -> Run:
+        """Return what was reached."""
+        state = self.state
+        return Run(
+            recipe=self.recipe,
+            inputs=self.data.inputs,
+            targets=self.data.targets,
+            final_parameters=state.descent.w,
+            best_parameters=state.best_w,
+            best_epoch=state.best_epoch,
+            history=state.history,
+            stopped=state.stopped,
+            failure=str(state.failure) if state.failure else "",
+            seconds=state.seconds,
+            engine=self.engine.name,
+        )
 
     def record(self, epoch: int, cost: float, rate: float) -> None:
         """Write a row of the history, keep the best parameters, and see whether to stop."""

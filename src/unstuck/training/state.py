@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from unstuck.arrays import Array
 from unstuck.engines.engine import Descent, Failure
 from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.history import History
+from unstuck.network import Network
 
 
 @dataclass
@@ -42,3 +44,9 @@ class State:
     seconds: float = 0.0
     stopped: str = ""
     failure: Failure | None = None
+
+    @classmethod
+    def at_start(cls, network: Network) -> Self:
+        """Return the state before the first update."""
+        w = network.start()
+        return cls(Descent(w, network.recipe.optimizer.start(w), previous=w.copy()), best_w=w.copy())

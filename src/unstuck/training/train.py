@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from unstuck.engines import choose_engine
-from unstuck.engines.engine import Descent
 from unstuck.errors import OptionError
 from unstuck.functions.optimizers import LBFGS
 from unstuck.recipe import Recipe
@@ -69,37 +68,31 @@ def train(
     >>> run.predict([[3.0]]).round(3)
     array([7.], dtype=float32)
     """
-    if time_budget is not None and not time_budget > 0:
-        raise OptionError(f"time_budget must be a positive number of seconds; got {time_budget}")
+    check_time_budget(time_budget)
     data = prepare(recipe, X, y, validation, sample_weight)
     machine = choose_engine(engine)(data.network, data.rows)
     kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
     state = kept.read() if kept else None
-    by_lbfgs = isinstance(recipe.optimizer, LBFGS)
-    if state is None or (by_lbfgs and state.stopped in RESUMABLE):  # SciPy's memory cannot be kept: it starts over
-        w = data.network.start()
-        state = State(Descent(w, recipe.optimizer.start(w), previous=w.copy()), best_w=w.copy())
-    if state.stopped in RESUMABLE:
-        state.stopped = ""
-        if kept:
-            kept.write(state)  # a file that cannot be written is noticed now
-        with interruptible() as interrupted, ProgressBar("training", progress) as bar:
-            session = Session(
-                recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept
-            )
-            (minimize if by_lbfgs else descend)(session)
-            session.clock()
-            session.save(now=True)
-    return Run(
-        recipe=recipe,
-        inputs=data.inputs,
-        targets=data.targets,
-        final_parameters=state.descent.w,
-        best_parameters=state.best_w,
-        best_epoch=state.best_epoch,
-        history=state.history,
-        stopped=state.stopped,
-        failure=str(state.failure) if state.failure else "",
-        seconds=state.seconds,
-        engine=machine.name,
-    )
+    starts_over = isinstance(recipe.optimizer, LBFGS)  # SciPy's memory cannot be kept
+    if state is None or (starts_over and state.stopped in RESUMABLE):
+        state = State.at_start(data.network)
+    with interruptible() as interrupted, ProgressBar("training", progress) as bar:
+        session = Session(recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept)
+        if state.stopped in RESUMABLE:
+            state.stopped = ""
+            session.save(now=True)  # a file that cannot be written is noticed now
+            carry_out(session)
+    return session.as_run()
+
+
+def carry_out(session: Session) -> None:
+    """Train until there is a reason to stop."""
+    (minimize if isinstance(session.recipe.optimizer, LBFGS) else descend)(session)
+    session.clock()
+    session.save(now=True)
+
+
+def check_time_budget(seconds: float | None) -> None:
+    """Refuse a time budget that is none."""
+    if seconds is not None and not seconds > 0:
+        raise OptionError(f"time_budget must be a positive number of seconds; got {seconds}")
