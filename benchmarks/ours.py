@@ -1,33 +1,28 @@
-"""Our engines, as a user calls them: `unstuck.train`."""
+"""Our engines, as a user calls them: `unstuck.train` and `unstuck.train_many`."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from benchmarks.peers import Trained
 from benchmarks.workloads import Workload
-from unstuck import Recipe, Run, train
+from unstuck import train, train_many
 from unstuck.arrays import Array
 
 
 def prepare(workload: Workload, threads: int, engine: str) -> Callable[[], Trained]:
-    def trained(recipe: Recipe) -> Run:
-        return train(recipe, workload.data.X, workload.data.y, engine=engine, progress=False)
+    X, y = workload.data.X, workload.data.y
 
     def one() -> Trained:
-        run = trained(workload.recipe)
+        run = train(workload.recipe, X, y, engine=engine, progress=False)
         return Trained(run.history["seconds"][-1], run.outputs)  # the Run's own clock: the updates, no preprocessing
 
     def many() -> Trained:
-        os.environ["OMP_NUM_THREADS"] = "1"  # for each network
         started = time.perf_counter()
-        with ThreadPoolExecutor(threads) as pool:
-            runs = list(pool.map(trained, workload.recipes))
+        runs = train_many(workload.recipe, X, y, seeds=workload.networks, engine=engine, progress=False)
         seconds = time.perf_counter() - started
 
         def outputs(X: Array) -> Array:

@@ -69,6 +69,7 @@ from .recipe import Dropout as Dropout
 from .recipe import EarlyStopping as EarlyStopping
 from .recipe import Recipe as Recipe
 from .run import Run as Run
+from .training.many import train_many as train_many
 from .training.train import train as train
 
 __version__: str

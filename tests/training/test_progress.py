@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from unstuck import Dense, Recipe, train
+from unstuck import Dense, Recipe, train, train_many
 from unstuck.training import progress
 
 RECIPE = Recipe([Dense(1)], loss="squared_error", epochs=50)
@@ -22,6 +22,7 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
     for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
         monkeypatch.setenv(name, value)
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
@@ -40,6 +41,16 @@ def test_a_long_training_shows_loss_and_metric(monkeypatch):
     assert "training" in text
     assert f"loss {run.history['loss'][-1]:.4g}" in text
     assert f"r2 {run.history['r2'][-1]:.4g}" in text
+    assert "100%" in text
+
+
+def test_several_networks_share_one_bar(monkeypatch):
+    screen = Terminal()
+    with monkeypatch.context() as replacing:
+        replacing.setattr(sys, "stderr", screen)
+        train_many(RECIPE.replace(stop_at_loss=1e9), X, [1.0, 2.0, 3.0], seeds=3)
+    text = screen.getvalue()
+    assert "training 3 networks" in text
     assert "100%" in text
 
 

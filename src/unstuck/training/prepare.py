@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,31 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     held_X, held_y = matched(held_X, held_y, "validation")
     held_rows = _rows(recipe, inputs, targets, held_X, held_y, _weights(held_weights, held_y))
     return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
+
+
+class Preparations:
+    """The same data for several recipes, prepared once for all those that agree in what `prepare` takes from them."""
+
+    def __init__(self, X: Any, y: Any, validation: Any = None, sample_weight: Any = None):
+        self._data = X, y, validation, sample_weight
+        self._own_rows = validation is not None
+        self._made: dict[Hashable, Prepared] = {}
+
+    def of(self, recipe: Recipe) -> Prepared:
+        """Return what `prepare` would.
+
+        Nothing is kept where rows are held out at random: each seed has its own, and they would be as many copies.
+        """
+        if recipe.validation_fraction and not self._own_rows:
+            return prepare(recipe, *self._data)
+        key = (
+            *(recipe.inputs, recipe.targets, recipe.outputs, recipe.loss.prefers),
+            *(recipe.class_weights, recipe.metrics, recipe.precision),
+        )
+        if key not in self._made:
+            self._made[key] = prepare(recipe, *self._data)
+        made = self._made[key]
+        return replace(made, network=Network(recipe, made.network.inputs))
 
 
 def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None) -> Rows:
