@@ -19,7 +19,7 @@ from unstuck import random
 from unstuck.arrays import Array
 from unstuck.errors import RecipeError
 from unstuck.functions.activations import Activation
-from unstuck.functions.initializers import Initializer
+from unstuck.functions.initializers import Initializer, Zeros
 from unstuck.recipe import Dense, Dropout, Recipe
 
 LARGEST_NETWORK = 1 << 31
@@ -114,6 +114,8 @@ class Network:
             weight_start = described.weight_start or Initializer.from_data(layer.activation.start)
             starts = [("weight_start", layer.W(w), weight_start), ("bias_start", layer.b(w), described.bias_start)]
             for stream, (name, view, start) in enumerate(starts[: 1 + layer.has_bias]):
+                if isinstance(start, Zeros):
+                    continue  # as it is, and a generator takes longer than many a layer's numbers
                 draw = random.generator(self.recipe.seed, layer.index, stream)
                 try:
                     view[...] = start.sample(draw, view.shape, layer.inputs, layer.outputs)
