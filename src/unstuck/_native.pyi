@@ -75,11 +75,15 @@ class TrainerFloat32:
         target: float,
         seconds: float,
         threads: int,
+        notes_gradients: bool = False,
     ) -> Done:
         """Do update t and so on, one for each rate, or as many as begin within so many seconds.
 
         `cost_sum` and `rows_seen` are of the epoch under way; an epoch of mean cost `target` or less is the last.
         """
+
+    def gradient_norms(self) -> list[float]:
+        """Return the norm of each Dense layer's gradient in the last update of `steps`; empty if it was not noted."""
 
     def cost_and_gradient(
         self,
@@ -98,8 +102,15 @@ class TrainerFloat32:
         weights: npt.NDArray[Any] | None,
         A: npt.NDArray[Any],
         threads: int,
+        slopes: npt.NDArray[np.float64] | None = None,
+        means: npt.NDArray[np.float64] | None = None,
+        spreads: npt.NDArray[np.float64] | None = None,
     ) -> float:
-        """Return the loss of the rows, without penalties, and leave the outputs in A."""
+        """Return the loss of the rows, without penalties, and leave the outputs in A.
+
+        Where they are given, all three, leaves the mean of |f'(z)| of each unit of the Dense layers in `slopes`, and
+        the mean and standard deviation of z of each layer in `means` and `spreads`.
+        """
 
 class TrainerFloat64(TrainerFloat32):
     """The same in float64."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.files import write_whole
-from unstuck.history import History
+from unstuck.history import History, is_signal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,7 @@ def history_figure(history: History, title: str, best_epoch: int) -> Figure:
     from matplotlib.figure import Figure
 
     metrics = [name for name in history.columns if name not in HIDDEN_COLUMNS and not name.startswith("validation_")]
+    metrics = [name for name in metrics if not is_signal(name)]
     figure = Figure(figsize=(6 * (1 + len(metrics)), 4.2), layout="constrained")
     panels = figure.subplots(1, 1 + len(metrics), squeeze=False)[0]
     for axes, name in zip(panels, ["loss", *metrics], strict=True):

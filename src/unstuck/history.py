@@ -13,13 +13,15 @@ from unstuck.errors import OptionError, did_you_mean
 if TYPE_CHECKING:
     import polars
 
+SIGNALS = ("dead", "saturated", "z_mean", "z_spread", "gradient_norm", "update_ratio")
+
 
 class History:
     """Columns of equal length: epoch, step, loss, learning_rate, seconds, training_loss, metrics, validation_....
 
     `loss` is the mean of the costs (loss plus penalties) that the updates of the record's epoch saw, dropout and all;
     with L-BFGS, the cost after the iteration. `training_loss`, `validation_loss` and the metrics are measured in
-    evaluation mode, after the epoch, without penalties.
+    evaluation mode, after the epoch, without penalties. With signals there are six columns more for each layer.
 
     >>> history = History()
     >>> history.append({"epoch": 1, "loss": 0.7})
@@ -77,3 +79,13 @@ class History:
 
     def __repr__(self) -> str:
         return f"History({len(self)} records of {', '.join(self._columns)})"
+
+
+def is_signal(column: str) -> bool:
+    """Tell whether a column holds a signal of a layer: see `unstuck.engines.signals`.
+
+    >>> is_signal("update_ratio_2"), is_signal("validation_loss")
+    (True, False)
+    """
+    name, _, layer = column.rpartition("_")
+    return layer.isdigit() and name in SIGNALS

@@ -16,7 +16,7 @@ from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.reference import evaluate_outputs
 from unstuck.errors import DataError, FileError
 from unstuck.files import read_whole, write_folder
-from unstuck.history import History
+from unstuck.history import History, is_signal
 from unstuck.metrics import evaluate
 from unstuck.network import Network
 from unstuck.recipe import Recipe
@@ -169,6 +169,10 @@ class Run:
         )
 
     def __repr__(self) -> str:
-        last = {name: value for name, value in self.history.last().items() if name not in ("step", "learning_rate")}
+        last = {
+            name: value
+            for name, value in self.history.last().items()
+            if name not in ("step", "learning_rate") and not is_signal(name)
+        }
         facts = "".join(f", {name}={value:.4g}" for name, value in last.items())
         return f"Run(stopped={self.stopped!r}{facts})"

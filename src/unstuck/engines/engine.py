@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from unstuck.arrays import Array
 from unstuck.functions.optimizers import Memory
 from unstuck.network import Network
+
+if TYPE_CHECKING:
+    from unstuck.engines.signals import UnitSignals
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,12 @@ class Engine(Protocol):
         network: the network.
         rows: to train on.
         threads: it may use no more of its own; None leaves the number to it.
+        signals: whether `gradient_norms` will be asked for.
     """
 
     name: str
 
-    def __init__(self, network: Network, rows: Rows, threads: int | None = None): ...
+    def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False): ...
 
     def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
         """Do one update for each of `rates`, from update descent.t on, each on its mini-batch (see `batches.py`).
@@ -102,4 +106,12 @@ class Engine(Protocol):
 
     def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
         """Return the loss, without penalties, and the outputs A (n, o) of any rows, in evaluation mode."""
+        ...
+
+    def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+        """Return what `evaluate` does, and what it notes of the units on the way."""
+        ...
+
+    def gradient_norms(self, descent: Descent) -> Array:
+        """Return the norm of each Dense layer's gradient in the last update, before any clipping."""
         ...

@@ -15,7 +15,8 @@ from unstuck.arrays import Array
 from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Poll, Progress, Rows
 from unstuck.engines.reference import first_failure
-from unstuck.functions.optimizers import Optimizer
+from unstuck.engines.signals import UnitSignals, norms_of_layers
+from unstuck.functions.optimizers import LBFGS, Optimizer
 from unstuck.functions.penalties import MaxNorm
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
@@ -28,11 +29,10 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, network: Network, rows: Rows, threads: int | None = None):
-        self.network, self.rows = network, rows
+    def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False):
+        self.network, self.rows, self.signals = network, rows, signals
         self.batches = Batches(network.recipe, rows)
-        trainer = _native.TrainerFloat32 if network.recipe.precision == "float32" else _native.TrainerFloat64
-        self._trainer = trainer(plan(network, len(rows)), _native.cpu_level())
+        self._trainer = self._make_trainer()
         self._threads = threads or thread_count()
         self._slot_names = slot_names(network.recipe.optimizer)
 
@@ -46,10 +46,8 @@ class NativeEngine:
             epoch = latest.cost_sum, latest.rows
             if latest.failed or latest.reached:
                 break
-        if (
-            latest is not None and latest.failed and done
-        ):  # the update after it has spoilt the parameters: repeat those before
-            self._load(descent)
+        if latest is not None and latest.failed and done:
+            self._load(descent)  # the update after it has spoilt the parameters: repeat those before
             self._run(descent.t, rates[:done], descent.cost_sum, descent.rows_seen, math.inf)
         if done:
             self._store(descent)
@@ -73,11 +71,39 @@ class NativeEngine:
         A = np.empty_like(rows.Y)
         return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads), A
 
+    def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+        self._trainer.load(np.ascontiguousarray(w), [], 1.0)
+        A, widths = np.empty_like(rows.Y), [layer.outputs for layer in self.network.dense]
+        slopes, means, spreads = np.empty(sum(widths)), np.empty(len(widths)), np.empty(len(widths))
+        loss = self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads, slopes, means, spreads)
+        return loss, A, UnitSignals(np.split(slopes, np.cumsum(widths)[:-1]), means, spreads)
+
+    def gradient_norms(self, descent: Descent) -> Array:
+        noted = self._trainer.gradient_norms()
+        if not noted and isinstance(self.network.recipe.optimizer, LBFGS):
+            return norms_of_layers(self.network, self.cost_and_gradient(descent.previous)[1])
+        if not noted:  # by a trainer for tiny networks: the panels do the last update once more
+            panels = self._make_trainer(tiny=False)
+            panels.load(descent.previous, [], 1.0)
+            self._run(descent.t - 1, np.zeros(1), 0.0, 0, math.inf, panels)
+            noted = panels.gradient_norms()
+        return np.array(noted)
+
+    def _make_trainer(self, tiny: bool = True) -> _native.TrainerFloat32:
+        trainer = _native.TrainerFloat32 if self.network.recipe.precision == "float32" else _native.TrainerFloat64
+        return trainer({**plan(self.network, len(self.rows)), "tiny": tiny}, _native.cpu_level())
+
     def _run(
-        self, t: int, rates: npt.NDArray[np.float64], cost_sum: float, rows_seen: int, seconds: float
+        self,
+        t: int,
+        rates: npt.NDArray[np.float64],
+        cost_sum: float,
+        rows_seen: int,
+        seconds: float,
+        trainer: _native.TrainerFloat32 | None = None,
     ) -> _native.Done:
         rows, batches, target = self.rows, self.batches, self.network.recipe.stop_at_loss
-        return self._trainer.steps(
+        return (trainer or self._trainer).steps(
             rows.X,
             rows.Y,
             rows.weights,
@@ -90,6 +116,7 @@ class NativeEngine:
             target=-math.inf if target is None else target,
             seconds=seconds,
             threads=self._threads,
+            notes_gradients=self.signals,
         )
 
     def _load(self, descent: Descent) -> None:

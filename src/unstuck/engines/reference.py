@@ -11,6 +11,8 @@ from unstuck.arrays import Array
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
 from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
+from unstuck.engines.signals import UnitSignals, norms_of_layers
+from unstuck.functions.optimizers import LBFGS
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
 CHUNK = 8192
@@ -22,7 +24,7 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def __init__(self, network: Network, rows: Rows, threads: int | None = None):
+    def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False):
         self.network, self.rows = network, rows
         self.batches = Batches(network.recipe, rows)
 
@@ -64,6 +66,26 @@ class ReferenceEngine:
         with np.errstate(all="ignore"):
             traces = forward(self.network, w, rows.X)
             return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a
+
+    def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+        with np.errstate(all="ignore"):
+            traces = forward(self.network, w, rows.X)
+            dense = [
+                (trace.layer.activation, trace.z, trace.a) for trace in traces if isinstance(trace.layer, DenseLayer)
+            ]
+            units = UnitSignals(
+                [abs(f.derivative(z, a)).mean(axis=0) for f, z, a in dense],
+                np.array([z.mean(dtype=np.float64) for _, z, _ in dense]),
+                np.array([z.std(dtype=np.float64) for _, z, _ in dense]),
+            )
+            return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a, units
+
+    def gradient_norms(self, descent: Descent) -> Array:
+        t = descent.t - 1
+        batch = self.batches.of_update(t)
+        mode = None if isinstance(self.network.recipe.optimizer, LBFGS) else t
+        g = cost_and_gradient(self.network, descent.previous, batch.X, batch.Y, batch.weights, mode)[1]
+        return norms_of_layers(self.network, g)
 
     def _update(self, descent: Descent, g: Array, rate: float) -> None:
         recipe, w = self.network.recipe, descent.w

@@ -96,6 +96,7 @@ Plan plan_of(const nb::dict &from) {
     plan.size = get<std::int64_t>(from, "size");
     plan.rows = get<std::int64_t>(from, "rows");
     plan.batch_rows = get<std::int64_t>(from, "batch_rows");
+    plan.tiny = get<bool>(from, "tiny");
     plan.loss = loss_of(get<std::string>(from, "loss"));
     plan.threshold = get<double>(from, "threshold");
     plan.half = get<bool>(from, "half");

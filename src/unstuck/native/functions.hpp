@@ -92,20 +92,20 @@ void activate(Activation f, T p, const T *z, T *a, std::size_t count) {
     }
 }
 
-// Calls body with f' as a function of vectors z and a; softmax has no such derivative and counts as the identity.
+// Calls body with f' as a function of vectors z and a; for softmax that is the diagonal of its Jacobian.
 template <class T, class Body>
 void with_derivative(Activation f, T p, Body body) {
     using S = Simd<T>;
     using V = typename S::Vector;
     switch (f) {
         case Activation::identity:
-        case Activation::softmax:
             return body([](V, V) { return S::splat(1); });
         case Activation::relu:
             return body([](V, V y) { return y > 0 ? S::splat(1) : V{}; });
         case Activation::leaky_relu:
             return body([p](V x, V) { return x > 0 ? S::splat(1) : S::splat(p); });
         case Activation::sigmoid:
+        case Activation::softmax:
             return body([](V, V y) { return y * (1 - y); });
         case Activation::tanh:
             return body([](V, V y) { return 1 - y * y; });
@@ -141,7 +141,7 @@ void with_derivative(Activation f, T p, Body body) {
 template <class T>
 void times_derivative(Activation f, T p, const T *z, const T *a, T *d, std::size_t count) {
     using S = Simd<T>;
-    if (f == Activation::identity) return;
+    if (f == Activation::identity || f == Activation::softmax) return;
     with_derivative<T>(f, p, [&](auto derivative) {
         for (std::size_t j = 0; j < count; j += S::lanes)
             S::store(d + j, S::load(d + j) * derivative(S::load(z + j), S::load(a + j)));

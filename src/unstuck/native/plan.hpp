@@ -52,6 +52,7 @@ struct Plan {
     std::vector<LayerPlan> layers;
     std::int64_t inputs, outputs, size;
     std::int64_t rows, batch_rows;  // of the training set, of a mini-batch
+    bool tiny;                      // whether a trainer for tiny networks may be chosen
     Loss loss;
     double threshold;  // of Huber's loss
     bool half, mean_of_outputs, mean_of_rows;

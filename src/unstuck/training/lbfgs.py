@@ -41,6 +41,7 @@ def minimize(session: Session) -> None:
         return cost, g.astype(np.float64)
 
     def iteration_done(intermediate_result: OptimizeResult) -> None:
+        descent.previous[:] = descent.w
         descent.w[:] = intermediate_result.x
         descent.t += 1
         session.bar.update(descent.t)

@@ -13,6 +13,7 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.engines.engine import Engine
 from unstuck.engines.reference import first_failure
+from unstuck.engines.signals import layer_signals
 from unstuck.metrics import evaluate
 from unstuck.recipe import Recipe
 from unstuck.run import Run
@@ -32,6 +33,7 @@ class Session:
     Attributes:
         interrupted: tells whether Ctrl-C was pressed.
         kept: where the state is kept, if anywhere.
+        signals: whether a record holds the layers' signals.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Session:
     bar: ProgressBar | Part
     interrupted: Callable[[], bool]
     kept: Checkpoint | None
+    signals: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.data.rows)
@@ -97,7 +100,10 @@ class Session:
         """Write a row of the history, keep the best parameters, and see whether to stop."""
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
-        monitored, A = self.engine.evaluate(state.descent.w, data.rows)
+        if self.signals:
+            monitored, A, units = self.engine.observe(state.descent.w, data.rows)
+        else:
+            monitored, A = self.engine.evaluate(state.descent.w, data.rows)
         if self._diverged(monitored, A):
             return
         row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
@@ -107,8 +113,11 @@ class Session:
             monitored, held_A = self.engine.evaluate(state.descent.w, data.validation)
             row["validation_loss"] = monitored
             row |= self._metrics("validation_", held_A, data.validation_y)
-        state.history.append(row)
         self.bar.update(state.descent.t, self._caption(row))
+        if self.signals:
+            norms = self.engine.gradient_norms(state.descent)
+            row |= layer_signals(data.network, units, norms, state.descent)
+        state.history.append(row)
         recipe.schedule.observe(state.plateau, monitored)
 
         if monitored < state.best_loss:

@@ -9,6 +9,7 @@ from typing import Any
 from unstuck.engines import choose_engine
 from unstuck.errors import OptionError
 from unstuck.functions.optimizers import LBFGS
+from unstuck.history import is_signal
 from unstuck.recipe import Recipe
 from unstuck.run import Run
 from unstuck.training.checkpoints import Checkpoint
@@ -37,6 +38,7 @@ def train(
     time_budget: float | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 10.0,
+    signals: bool = False,
 ) -> Run:
     """Train the recipe's network on rows X and targets y.
 
@@ -56,6 +58,8 @@ def train(
         checkpoint: a file to keep the state in. Where it exists already, the training goes on from it, to the same
             result, bit by bit, as if it had not stopped.
         checkpoint_seconds: how often the file is written.
+        signals: record also, for each layer, which units are dead or saturated, where its pre-activations lie, and how
+            large its gradient and its updates are: see `unstuck.engines.signals`.
 
     Raises:
         DataError: when the data cannot be used.
@@ -70,14 +74,18 @@ def train(
     """
     check_time_budget(time_budget)
     data = prepare(recipe, X, y, validation, sample_weight)
-    machine = choose_engine(engine)(data.network, data.rows)
+    machine = choose_engine(engine)(data.network, data.rows, signals=signals)
     kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
     state = kept.read() if kept else None
     starts_over = isinstance(recipe.optimizer, LBFGS)  # SciPy's memory cannot be kept
+    if state is not None and len(state.history) and signals != any(map(is_signal, state.history.columns)):
+        raise OptionError(f"the history in {checkpoint} was begun with signals={not signals}; go on with the same")
     if state is None or (starts_over and state.stopped in RESUMABLE):
         state = State.at_start(data.network)
     with interruptible() as interrupted, ProgressBar("training", progress) as bar:
-        session = Session(recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept)
+        session = Session(
+            recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept, signals
+        )
         if state.stopped in RESUMABLE:
             state.stopped = ""
             session.save(now=True)  # a file that cannot be written is noticed now
