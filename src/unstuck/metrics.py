@@ -41,7 +41,7 @@ def _accuracy(y: Any, predictions: Any, probabilities: Any) -> float:
     y, predictions = np.asarray(y), np.asarray(predictions)
     if y.shape != predictions.shape:
         raise ValueError(f"labels of shape {y.shape} and predictions of shape {predictions.shape}")
-    return np.count_nonzero(y == predictions) / len(y)
+    return float(np.count_nonzero(y == predictions) / len(y))
 
 
 def _r2(y: Any, predictions: Any, probabilities: Any) -> float:

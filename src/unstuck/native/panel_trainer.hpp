@@ -257,7 +257,7 @@ class PanelTrainer final : public Trainer<T> {
 
     void conclude_slab(Run &run) {
         Batch &batch = run.batch;
-        for (std::size_t r = 0; r < batch.n; ++r) losses_sum_ += row_costs_[r];
+        losses_sum_ += sum_of(row_costs_.data(), batch.n);
         for (std::size_t c = 0; run.notes && c < run.chunks; ++c)
             run.notes->merge(c, batch.n * (c + 1) / run.chunks - batch.n * c / run.chunks);
         if (!batch.is_last()) {
@@ -292,6 +292,14 @@ class PanelTrainer final : public Trainer<T> {
             run.stop = true;
         else
             begin_update(run);
+    }
+
+    // In halves, which loses least to rounding: a line search sees differences of costs.
+    static double sum_of(const double *x, std::size_t n) {
+        if (n > 16) return sum_of(x, n / 2) + sum_of(x + n / 2, n - n / 2);
+        double sum = 0;
+        for (std::size_t r = 0; r < n; ++r) sum += x[r];
+        return sum;
     }
 
     // ---- forward -------------------------------------------------------------------------------------------------
