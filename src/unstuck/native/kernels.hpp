@@ -50,8 +50,6 @@ void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const
     for (std::size_t k = 0; k < k_count; k += panel<T>, a += stride) {
         const std::size_t here = std::min<std::size_t>(panel<T>, k_count - k);
         for (std::size_t j = 0; j < here; ++j, b += panel<T>) {
-            __builtin_prefetch(b + k_count * panel<T>, 0, 2);
-            __builtin_prefetch(b + k_count * panel<T> + S::lanes, 0, 2);
             const auto left = S::load(b), right = S::load(b + S::lanes);
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
@@ -109,16 +107,14 @@ void multiply_rows(const T *a, std::size_t stride, std::size_t k_count, std::siz
     });
 }
 
-// The first `columns` columns of a (n, columns) against one panel of b: begin(i, count) before those of a panel of a,
-// finish(i, count, g) with their products, g (count, panel).
-template <class T, class Begin, class Finish>
-void multiply_columns(const T *a, std::size_t stride, std::size_t columns, std::size_t n, const T *b, Begin begin,
-                      Finish finish) {
+// The first `columns` columns of a (n, columns) against one panel of b: finish(i, count, g) is called with the products
+// of each panel of a, g (count, panel).
+template <class T, class Finish>
+void multiply_columns(const T *a, std::size_t stride, std::size_t columns, std::size_t n, const T *b, Finish finish) {
     static constexpr auto table = columns_table<T>(std::make_index_sequence<block>{});
     alignas(64) T g[panel<T> * panel<T>];
     for (std::size_t i = 0; i < columns; i += panel<T>, a += stride) {
         const std::size_t count = std::min<std::size_t>(panel<T>, columns - i);
-        begin(i, count);
         in_blocks(0, count, [&](std::size_t first, std::size_t of_block) {
             table[of_block - 1](a + first, n, b, g + first * panel<T>);
         });

@@ -123,7 +123,7 @@ struct RmsProp {
     template <class V>
     void operator()(V &w, V g, V &m) const {
         m = decay * m + rest * g * g;
-        w -= rate * over_root(g, m, epsilon);
+        w -= rate * g / (sqrt<T>(m) + epsilon);
     }
 };
 
@@ -138,7 +138,7 @@ struct AdaptiveRmsProp {
         const V gain = v * (agreement > 0 ? up : agreement < 0 ? down : T(1));
         const V raised = gain < least ? least : gain;
         v = raised > most ? most : raised;
-        w -= rate * v * over_root(g, m, epsilon);
+        w -= rate * v * g / (sqrt<T>(m) + epsilon);
         s = g;
     }
 };
@@ -165,7 +165,7 @@ struct AdaGrad {
     template <class V>
     void operator()(V &w, V g, V &m) const {
         m += g * g;
-        w -= rate * over_root(g, m, epsilon);
+        w -= rate * g / (sqrt<T>(m) + epsilon);
     }
 };
 
@@ -178,7 +178,7 @@ struct Adam {
     void operator()(V &w, V g, V &m, V &s) const {
         m = b1 * m + r1 * g;
         s = b2 * s + r2 * g * g;
-        w = keep * w - step * over_root(m, V(square * s), epsilon);
+        w = keep * w - step * m / (sqrt<T>(V(square * s)) + epsilon);
     }
 };
 
@@ -190,7 +190,7 @@ struct NAdam {
     void operator()(V &w, V g, V &m, V &s) const {
         m = b1 * m + r1 * g;
         s = b2 * s + r2 * g * g;
-        w -= rate * over_root(V(of_mean * m + of_gradient * g), V(square * s), epsilon);
+        w -= rate * (of_mean * m + of_gradient * g) / (sqrt<T>(V(square * s)) + epsilon);
     }
 };
 

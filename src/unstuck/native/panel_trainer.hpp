@@ -26,10 +26,9 @@
 namespace unstuck::UNSTUCK_ISA {
 
 constexpr std::uint32_t dropout_stream = 1u << 16;
-constexpr double flops_for_threads = 4e6;      // smaller batches are done sooner by one thread
-constexpr std::size_t slab_rows = 4096;        // whose activations are kept at a time, however large the batch
-constexpr std::size_t cached_bytes = 1 << 19;  // which the second-level cache holds: nothing to be fetched ahead
-constexpr std::size_t chunk_rows = 128;        // whose activations the second-level cache may hold
+constexpr double flops_for_threads = 4e6;  // smaller batches are done sooner by one thread
+constexpr std::size_t slab_rows = 4096;    // whose activations are kept at a time, however large the batch
+constexpr std::size_t chunk_rows = 128;    // whose activations the second-level cache may hold
 
 template <class T>
 class PanelTrainer final : public Trainer<T> {
@@ -318,11 +317,19 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
+    // Shuffled rows lie anywhere in memory: they are sent for while those before them are copied.
+    static void fetch(const T *row, std::size_t count) {
+        constexpr std::size_t line = 64 / sizeof(T);
+        for (std::size_t i = 0; i < count; i += line) __builtin_prefetch(row + i);
+    }
+
     // The rows as panels; the last one is filled up with zeros, which a layer of few outputs multiplies by zeros.
     void gather(const Batch &batch, std::size_t from, std::size_t to) {
+        constexpr std::size_t ahead = 4;
         const auto inputs = static_cast<std::size_t>(plan_.inputs);
         for (std::size_t r = from; r < to; ++r) {
             const T *row = batch.rows->X + batch.row(r) * inputs;
+            if (r + ahead < to) fetch(batch.rows->X + batch.row(r + ahead) * inputs, inputs);
             for (std::size_t i = 0; i < inputs; i += P) {
                 T *to_panel = x_.get() + (i / P * batch.n + r) * P;
                 const std::size_t count = std::min(P, inputs - i);
@@ -451,7 +458,6 @@ class PanelTrainer final : public Trainer<T> {
         const T *x = input_of(layer, batch), *delta = layer.delta.get();
         const T *left = layer.few ? delta : x, *right = (layer.few ? x : delta) + item.panel * stride;
         const bool updates = run.purpose == Purpose::update && batch.is_last() && !by_norm_;
-        const bool prefetches = size_ * (1 + plan_.slots) * sizeof(T) > cached_bytes;
         const bool keeps = run.purpose == Purpose::gradient || by_norm_ || !batch.is_last();
         double cost = 0, square = 0, noted = 0;
         T test = 0;
@@ -465,15 +471,10 @@ class PanelTrainer final : public Trainer<T> {
             if (keeps) std::copy_n(g, count, g_.get() + at);
             if (updates) update_stretch(run.moment, at, g, count, biases);
         };
-        multiply_columns(
-            left, stride, layer.panel_rows(), batch.n, right,
-            [&](std::size_t i, std::size_t count) {
-                if (updates && prefetches) prefetch(item.weights() + i * P, count * P);
-            },
-            [&](std::size_t i, std::size_t count, T *g) {
-                if (layer.few) clear_padding(layer, item.panel, g, count);
-                settle(item.weights() + i * P, g, count * P, false);
-            });
+        multiply_columns(left, stride, layer.panel_rows(), batch.n, right, [&](std::size_t i, std::size_t count, T *g) {
+            if (layer.few) clear_padding(layer, item.panel, g, count);
+            settle(item.weights() + i * P, g, count * P, false);
+        });
         if (item.has_biases()) {
             alignas(64) T g[P] = {};
             const T *d = delta + item.panel * stride;
@@ -594,15 +595,6 @@ class PanelTrainer final : public Trainer<T> {
         for (std::size_t j = 0; j < count; ++j) g[j] = std::clamp(g[j], -limit, limit);
     }
 
-    // What an update reads and writes, on its way from memory while the gradient is computed.
-    void prefetch(std::size_t at, std::size_t count) const {
-        constexpr std::size_t line = 64 / sizeof(T);
-        for (std::size_t j = 0; j < count; j += line) {
-            __builtin_prefetch(w_.get() + at + j, 1);
-            for (int k = 0; k < plan_.slots; ++k) __builtin_prefetch(memory_[k].get() + at + j, 1);
-        }
-    }
-
     // ---- rows and panels -----------------------------------------------------------------------------------------
 
     static void read_row(const T *in_panels, std::size_t r, std::size_t n, T *to, std::size_t count) {
@@ -639,11 +631,15 @@ class PanelTrainer final : public Trainer<T> {
         for (std::size_t j = 0; j < count; ++j) to[j] *= by[j];
     }
 
+    // 0 x is zero but for what is not finite; in two sums, each of which waits for itself.
     static T zero_if_finite(const T *x, std::size_t count) {
         using S = Simd<T>;
-        typename S::Vector sum{};
-        for (std::size_t j = 0; j < count; j += S::lanes) sum += S::load(x + j) * T(0);
-        return S::across(sum, std::plus<>{});
+        typename S::Vector left{}, right{};
+        for (std::size_t j = 0; j < count; j += P) {
+            left += S::load(x + j) * T(0);
+            right += S::load(x + j + S::lanes) * T(0);
+        }
+        return S::across(left + right, std::plus<>{});
     }
 
     void reserve(std::size_t n, const Run &run, bool in_slabs) {

@@ -9,10 +9,6 @@
 
 #include "simd.hpp"
 
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
-
 namespace unstuck::UNSTUCK_ISA {
 
 template <class T>
@@ -141,25 +137,6 @@ V sqrt(V x) {
         for (std::size_t k = 0; k < sizeof(V) / sizeof(T); ++k) root[k] = std::sqrt(x[k]);
         return root;
     }
-}
-
-// m / (sqrt(v) + epsilon), v >= 0; also of single numbers. AVX-512 has estimates of 1 / sqrt and 1 / x with errors
-// below 2^-14, which a step of Newton's method brings down to rounding, in a third of the time of a square root and a
-// division.
-template <class T, class V>
-V over_root(V m, V v, T epsilon) {
-#ifdef __AVX512F__
-    if constexpr (std::is_same_v<T, float> && sizeof(V) == 64) {
-        constexpr T least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
-        const V y = (V)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)(v > least ? v : V{} + least));
-        const V estimate = v * y;
-        const V denominator = estimate + T(0.5) * y * (v - estimate * estimate) + epsilon;
-        V r = (V)_mm512_maskz_rcp14_ps(0xffff, (__m512)denominator);
-        r += r * (1 - denominator * r);
-        return v > most ? 0 * m : m * r;
-    }
-#endif
-    return m / (sqrt<T>(v) + epsilon);
 }
 
 }  // namespace unstuck::UNSTUCK_ISA
