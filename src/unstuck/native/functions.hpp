@@ -220,6 +220,26 @@ class RowLoss {
         return sum * factor;
     }
 
+    // With softmax and cross-entropy for as many rows at once as a vector has lanes, a row in each lane: from y and z,
+    // o vectors each, a and d; returns the rows' losses.
+    static typename S::Vector softmax_crossentropy(const typename S::Vector *y, const typename S::Vector *z,
+                                                   typename S::Vector *a, typename S::Vector *d, std::size_t o) {
+        typename S::Vector highest = z[0], total{}, weight{}, sum{};
+        for (std::size_t k = 1; k < o; ++k) highest = z[k] > highest ? z[k] : highest;
+        for (std::size_t k = 0; k < o; ++k) {
+            a[k] = exp<T>(z[k] - highest);
+            total += a[k];
+            weight += y[k];
+        }
+        const auto log_total = log<T>(total), share = 1 / total;
+        for (std::size_t k = 0; k < o; ++k) {
+            a[k] *= share;
+            sum += y[k] * (log_total - (z[k] - highest));
+            d[k] = a[k] * weight - y[k];
+        }
+        return sum;
+    }
+
   private:
     static constexpr T eps = std::numeric_limits<T>::epsilon();
 

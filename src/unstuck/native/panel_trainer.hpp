@@ -388,6 +388,7 @@ class PanelTrainer final : public Trainer<T> {
     void output(const Batch &batch, std::size_t from, std::size_t to, T *scratch) {
         Layer<T> &last = *layers_.back();
         const std::size_t o = last.outputs, padded = panels<T>(o) * P, n = batch.n;
+        if (loss_.computes_softmax() && o <= P / 2) return output_by_lanes(batch, from, to);
         T *y = scratch, *z = y + padded, *a = z + padded, *d = a + padded;
         for (std::size_t r = from; r < to; ++r) {
             const T *target = batch.rows->Y + batch.row(r) * o;
@@ -406,6 +407,37 @@ class PanelTrainer final : public Trainer<T> {
             if (padded > P) {
                 if (loss_.computes_softmax()) write_row(last.a.get(), r, n, a, padded);
                 write_row(last.delta.get(), r, n, d, padded);
+            }
+        }
+    }
+
+    // The same for softmax with cross-entropy over few classes, a row in each lane.
+    void output_by_lanes(const Batch &batch, std::size_t from, std::size_t to) {
+        using S = Simd<T>;
+        constexpr std::size_t L = S::lanes;
+        Layer<T> &last = *layers_.back();
+        const std::size_t o = last.outputs;
+        for (std::size_t first = from; first < to; first += L) {
+            const std::size_t count = std::min(L, to - first);
+            typename S::Vector y[L] = {}, z[L], a[L] = {}, d[L] = {}, scale{};
+            for (std::size_t j = 0; j < L; ++j) {
+                const std::size_t r = std::min(first + j, to - 1);
+                const T *target = batch.rows->Y + batch.row(r) * o;
+                for (std::size_t k = 0; k < o; ++k) y[k][j] = target[k];
+                z[j] = S::load(last.z.get() + r * P);
+                scale[j] = static_cast<T>(batch.row_scale * batch.weight(r));
+            }
+            transpose_square<T>(z);
+            const auto losses = RowLoss<T>::softmax_crossentropy(y, z, a, d, o);
+            for (std::size_t k = 0; k < o; ++k) d[k] *= scale;
+            transpose_square<T>(d);
+            transpose_square<T>(a);
+            for (std::size_t j = 0; j < count; ++j) {
+                const std::size_t at = (first + j) * P;
+                S::store(last.a.get() + at, a[j]);
+                S::store(last.delta.get() + at, d[j]);
+                S::store(last.delta.get() + at + L, typename S::Vector{});
+                row_costs_[first + j] = batch.row_scale * batch.weight(first + j) * losses[j];
             }
         }
     }
