@@ -86,6 +86,23 @@ void columns_times_panel(const T *a, std::size_t n, const T *b, T *g) {
     }
 }
 
+// g[:] = sum over rows r of d[r][:], for one panel; even and odd rows apart, since each sum waits for itself.
+template <class T>
+void sum_rows(const T *d, std::size_t n, T *g) {
+    using S = Simd<T>;
+    typename S::Vector even[2] = {}, odd[2] = {};
+    std::size_t r = 0;
+    for (; r + 1 < n; r += 2, d += 2 * panel<T>)
+        for (int half = 0; half < 2; ++half) {
+            even[half] += S::load(d + half * S::lanes);
+            odd[half] += S::load(d + panel<T> + half * S::lanes);
+        }
+    for (int half = 0; half < 2; ++half) {
+        if (r < n) even[half] += S::load(d + half * S::lanes);
+        S::store(g + half * S::lanes, even[half] + odd[half]);
+    }
+}
+
 template <class T, std::size_t... R>
 constexpr auto rows_table(std::index_sequence<R...>) {
     return std::array{&rows_times_panel<T, R + 1>...};

@@ -508,9 +508,8 @@ class PanelTrainer final : public Trainer<T> {
             settle(item.weights() + i * P, g, count * P, false);
         });
         if (item.has_biases()) {
-            alignas(64) T g[P] = {};
-            const T *d = delta + item.panel * stride;
-            for (std::size_t r = 0; r < batch.n; ++r) add(g, d + r * P, P);
+            alignas(64) T g[P];
+            sum_rows(delta + item.panel * stride, batch.n, g);
             settle(item.biases(), g, P, true);
         }
         item_costs_[k] = cost;
