@@ -2,7 +2,7 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-#include "philox.hpp"
+#include "philox_lanes.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
-// The stable argsort of n words of Philox: two passes of a radix sort over the upper 22 bits, then insertion, which
-// finds little left to do.
+// The stable argsort of n words of Philox: two passes of a radix sort over so many of their upper bits that few are
+// equal in them, then insertion, which finds little left to do.
 class Shuffle {
   public:
     const std::uint32_t *order(std::uint64_t seed, std::size_t epoch, std::size_t n) {
@@ -25,13 +25,19 @@ class Shuffle {
         words_.resize(n);
         sorted_.resize(n);
         order_.resize(n);
-        for (std::size_t j = 0; j < n; j += 4) {
-            const auto block =
-                philox4x32_10({static_cast<std::uint32_t>(j / 4), 0, static_cast<std::uint32_t>(epoch), 0}, seed);
-            for (std::size_t k = j; k < std::min(j + 4, n); ++k) words_[k] = {block[k - j], std::uint32_t(k)};
-        }
-        pass(words_, sorted_, 10);
-        pass(sorted_, words_, 21);
+        const int digit = std::clamp<int>((std::bit_width(n) + 5) / 2, 4, 11);  // so many bits in one pass
+        Pass first(32 - 2 * digit, digit), second(32 - digit, digit);
+        PhiloxLanes(seed).draw({{0, 0, static_cast<std::uint32_t>(epoch), 0}, 1ull << 32}, (n + 3) / 4,
+                               [&](const std::uint32_t *words, std::size_t block, std::size_t count) {
+                                   const std::size_t begin = 4 * block, end = std::min(begin + 4 * count, n);
+                                   for (std::size_t j = begin; j < end; ++j) {
+                                       words_[j] = {words[j - begin], static_cast<std::uint32_t>(j)};
+                                       first.count(words_[j]);
+                                       second.count(words_[j]);
+                                   }
+                               });
+        first.sort(words_, sorted_);
+        second.sort(sorted_, words_);
         for (std::size_t k = 1; k < n; ++k) {
             const Word moved = words_[k];
             std::size_t to = k;
@@ -48,14 +54,25 @@ class Shuffle {
         std::uint32_t word, index;
     };
 
-    static void pass(const std::vector<Word> &from, std::vector<Word> &to, int shift) {
-        constexpr std::uint32_t digits = 1u << 11;
-        std::array<std::uint32_t, digits> place{};
-        for (const Word &w : from) ++place[w.word >> shift & (digits - 1)];
-        std::uint32_t sum = 0;
-        for (auto &p : place) sum += std::exchange(p, sum);
-        for (const Word &w : from) to[place[w.word >> shift & (digits - 1)]++] = w;
-    }
+    // A stable sort by `bits` bits from bit `shift` on, after all words have been counted.
+    class Pass {
+      public:
+        Pass(int shift, int bits) : shift_(shift), place_(std::size_t{1} << bits) {}
+
+        void count(const Word &w) { ++place_[digit(w)]; }
+
+        void sort(const std::vector<Word> &from, std::vector<Word> &to) {
+            std::uint32_t sum = 0;
+            for (auto &p : place_) sum += std::exchange(p, sum);
+            for (const Word &w : from) to[place_[digit(w)]++] = w;
+        }
+
+      private:
+        std::size_t digit(const Word &w) const { return w.word >> shift_ & (place_.size() - 1); }
+
+        int shift_;
+        std::vector<std::uint32_t> place_;
+    };
 
     std::vector<Word> words_, sorted_;
     std::vector<std::uint32_t> order_;

@@ -21,19 +21,19 @@ namespace unstuck {
 
 using Block = std::array<std::uint32_t, 4>;
 
-inline Block philox4x32_10(Block c, std::uint64_t key) {
-    constexpr std::uint64_t M0 = 0xD2511F53, M1 = 0xCD9E8D57;
-    constexpr std::uint32_t W0 = 0x9E3779B9, W1 = 0xBB67AE85;
-    constexpr int rounds = 10;
+constexpr std::uint64_t philox_M0 = 0xD2511F53, philox_M1 = 0xCD9E8D57;
+constexpr std::uint32_t philox_W0 = 0x9E3779B9, philox_W1 = 0xBB67AE85;
+constexpr int philox_rounds = 10;
 
+inline Block philox4x32_10(Block c, std::uint64_t key) {
     auto k0 = static_cast<std::uint32_t>(key);
     auto k1 = static_cast<std::uint32_t>(key >> 32);
-    for (int round = 0; round < rounds; ++round) {
-        const std::uint64_t p0 = M0 * c[0], p1 = M1 * c[2];
+    for (int round = 0; round < philox_rounds; ++round) {
+        const std::uint64_t p0 = philox_M0 * c[0], p1 = philox_M1 * c[2];
         c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<std::uint32_t>(p1),
              static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<std::uint32_t>(p0)};
-        k0 += W0;
-        k1 += W1;
+        k0 += philox_W0;
+        k1 += philox_W1;
     }
     return c;
 }
