@@ -55,6 +55,10 @@ class TrainerFloat32:
     """
 
     def __init__(self, plan: dict[str, Any], level: str) -> None: ...
+    @property
+    def name(self) -> str:
+        """The kind of trainer that was chosen for the plan: "panels" or "single rows"."""
+
     def load(self, w: npt.NDArray[Any], memory: list[npt.NDArray[Any]], momenta: float) -> None:
         """Take over parameters (P,) and optimizer memory, vectors of P and NAdam's product of momenta."""
 

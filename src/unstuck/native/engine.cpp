@@ -132,6 +132,8 @@ class Handle {
 
     Handle(const nb::dict &plan, const std::string &level) : plan_(plan_of(plan)), trainer_(make<T>(plan_, level)) {}
 
+    const char *name() const { return trainer_->name(); }
+
     void load(Vector w, std::vector<Vector> memory, double momenta) {
         check(w, memory);
         std::vector<const T *> slots;
@@ -226,6 +228,7 @@ void bind(nb::module_ &module, const char *name) {
     using namespace nb::literals;
     nb::class_<Handle<T>>(module, name)
         .def(nb::init<const nb::dict &, const std::string &>(), "plan"_a, "level"_a)
+        .def_prop_ro("name", &Handle<T>::name)
         .def("load", &Handle<T>::load, "w"_a, "memory"_a, "momenta"_a)
         .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
         .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "batch_size"_a, "shuffled"_a, "t"_a,

@@ -48,6 +48,7 @@ template <class T>
 class Trainer {
   public:
     virtual ~Trainer() = default;
+    virtual const char *name() const = 0;
     virtual void load(const T *w, const std::vector<const T *> &memory) = 0;
     virtual void store(T *w, const std::vector<T *> &memory, T *previous) const = 0;
     virtual Done steps(const Rows<T> &rows, const Steps &steps) = 0;

@@ -19,13 +19,13 @@
 #include "functions.hpp"
 #include "interface.hpp"
 #include "layer.hpp"
+#include "masks.hpp"
 #include "optimizers.hpp"
 #include "signals.hpp"
 #include "team.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
-constexpr std::uint32_t dropout_stream = 1u << 16;
 constexpr double flops_for_threads = 4e6;  // smaller batches are done sooner by one thread
 constexpr std::size_t slab_rows = 4096;    // whose activations are kept at a time, however large the batch
 constexpr std::size_t chunk_rows = 128;    // whose activations the second-level cache may hold
@@ -68,6 +68,8 @@ class PanelTrainer final : public Trainer<T> {
         item_costs_.resize(items_.size());
         item_noted_.resize(items_.size());
     }
+
+    const char *name() const override { return "panels"; }
 
     void load(const T *w, const std::vector<const T *> &memory) override {
         pack(w, w_.get());
@@ -366,22 +368,13 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     void forward_dropout(Layer<T> &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
-        const auto threshold = static_cast<std::uint64_t>(std::nearbyint(layer.plan.rate * 4294967296.0));
-        const T scale = static_cast<T>(1 / (1 - layer.plan.rate));
-        const std::uint32_t stream = dropout_stream + layer.plan.index;
-        for (std::size_t p = 0; p < panels<T>(layer.outputs); ++p)
-            for (std::size_t r = from; r < to; ++r) {
-                const std::size_t at = (p * batch.n + r) * P;
-                T *factor = layer.factor.get() + at;
-                for (std::size_t j = 0; j < P; j += 4) {
-                    const auto words = philox4x32_10(
-                        {static_cast<std::uint32_t>((p * P + j) / 4), static_cast<std::uint32_t>(batch.done + r),
-                         static_cast<std::uint32_t>(batch.t), stream},
-                        plan_.seed);
-                    for (std::size_t k = 0; k < 4; ++k) factor[j + k] = words[k] >= threshold ? scale : T(0);
-                }
-                for (std::size_t j = 0; j < P; ++j) layer.a.get()[at + j] = x[at + j] * factor[j];
-            }
+        const DropoutFactors<T> factors(layer.plan, plan_.seed);
+        for (std::size_t p = 0; p < panels<T>(layer.outputs); ++p) {
+            const std::size_t at = (p * batch.n + from) * P;
+            T *factor = layer.factor.get() + at, *a = layer.a.get() + at;
+            factors.of_rows(factor, p * P, P, batch.done + from, to - from, static_cast<std::size_t>(batch.t));
+            for (std::size_t j = 0; j < (to - from) * P; ++j) a[j] = x[at + j] * factor[j];
+        }
     }
 
     // The losses of rows from..to, and delta = dL/dz of the last layer. `scratch` holds four rows.
