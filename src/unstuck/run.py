@@ -8,9 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from unstuck.arrays import Array
+from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.reference import evaluate_outputs
@@ -78,7 +76,7 @@ class Run:
 
     def outputs(self, X: Any) -> Array:
         """Return the network's raw outputs A (n, o) for rows X."""
-        columns = np.ascontiguousarray(self.inputs.transform(X), dtype=self.recipe.precision)
+        columns = in_precision(self.inputs.transform(X), self.recipe.precision)
         return evaluate_outputs(self.network, self.parameters, columns)
 
     def predict(self, X: Any) -> Any:
@@ -102,6 +100,9 @@ class Run:
         A, y = self.outputs(X), as_targets(y)
         if len(y) != len(A):
             raise DataError(f"{len(A):,} rows of features and {len(y):,} targets; each row needs one target")
+        wide = self.targets.outputs if self.targets.classes is None else 1
+        if y[:1].size != wide:
+            raise DataError(f"y has {y[:1].size} columns, but the targets of the training had {wide}")
         probabilities = None if self.targets.classes is None else self.targets.probabilities(A)
         names = self.recipe.metrics or self.targets.default_metrics
         return evaluate(names, y, self.targets.predictions(A), probabilities)

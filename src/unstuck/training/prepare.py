@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.splits import hold_out
 from unstuck.data.tables import as_table, number_array
@@ -19,6 +19,7 @@ from unstuck.errors import DataError, RecipeError
 from unstuck.metrics import CLASSIFICATION, REGRESSION
 from unstuck.network import Network
 from unstuck.recipe import Recipe
+from unstuck.training.memory import check_memory
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     weights = _with_class_weights(recipe, targets, y, weights)
     rows = _rows(recipe, inputs, targets, X, y, weights)
     network = Network(recipe, inputs=rows.X.shape[1])
+    check_memory(network, len(rows))
     if validation is None:
         return Prepared(network, inputs, targets, rows, y, None, None)
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
@@ -107,27 +109,21 @@ class Preparations:
 
 
 def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None) -> Rows:
-    def exact(values: Array) -> Array:
-        with np.errstate(over="ignore"):
-            converted = np.ascontiguousarray(values, dtype=recipe.precision)
-        if not np.isfinite(converted).all():
-            raise DataError(
-                f"values as large as {np.abs(values).max():.3g} do not fit into {recipe.precision}: scale them, "
-                'Inputs(scaling="standard") and Targets(scaling="standard"), or write precision="float64"'
-            )
-        return converted
-
-    return Rows(exact(inputs.transform(X)), exact(targets.transform(y)), None if weights is None else exact(weights))
+    X, Y = in_precision(inputs.transform(X), recipe.precision), in_precision(targets.transform(y), recipe.precision)
+    return Rows(X, Y, None if weights is None else in_precision(weights, recipe.precision))
 
 
 def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
     """Return X as a polars table or an array, and y as an array of as many rows.
 
     Raises:
-        DataError: when they are neither, or of different numbers of rows.
+        DataError: when they are neither, without rows, or of different numbers of rows.
     """
     table = as_table(X)
-    X, y = number_array(X) if table is None else table, as_targets(y)
+    X = number_array(X) if table is None else table
+    if not len(X):
+        raise DataError(f"the {which} data have no rows: X has shape {X.shape}")
+    y = as_targets(y)
     if len(X) != len(y):
         raise DataError(
             f"the {which} data have {len(X):,} rows of features and {len(y):,} targets; each row needs one target. "
