@@ -7,16 +7,18 @@ export UNSTUCK_DATA ?= $(abspath ../shared/data)
 endif
 
 VENV := .venv
+comma := ,
 NATIVE := $(wildcard src/unstuck/native/*.[ch]pp)
+FORMATTED := $(NATIVE) $(wildcard tests/native/*.[ch]pp)
 BUILD := pyproject.toml CMakeLists.txt $(NATIVE)
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench sanitize arm64 clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## run the five cases, as they were and cured
 	$(VENV)/bin/unstuck cases
@@ -27,11 +29,38 @@ test: $(VENV)/installed-dev  ## run all tests and examples, with coverage (pytes
 lint: $(VENV)/installed-dev  ## check style and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/clang-format --dry-run --Werror $(NATIVE)
+	$(VENV)/bin/clang-format --dry-run --Werror $(FORMATTED)
 	$(VENV)/bin/mypy
 
 bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 	$(VENV)/bin/python -m benchmarks
+
+# docs/engine.md, "Checking memory and threads", explains the settings. -S keeps the editable install out of the way: its
+# import hook would come before PYTHONPATH.
+SANITIZED := $(abspath build/sanitized)
+library = $(shell g++ -print-file-name=$(1))
+packages = $(shell $(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+tests_on = PYTHONPATH=$(SANITIZED)/$(1):$(packages) PYTHONMALLOC=malloc OPENBLAS_NUM_THREADS=1 \
+  $(VENV)/bin/python -S -m pytest -q --capture=sys -p no:cacheprovider
+define build_with
+	$(PIP) install --no-deps --upgrade --target $(SANITIZED)/$(1) --config-settings=install.strip=false \
+	  --config-settings=cmake.define.UNSTUCK_SANITIZE=$(2) --config-settings=build-dir=$(SANITIZED)/$(1)-objects .
+	$(MAKE) -C tests/native BUILD=$(SANITIZED)/$(1)-tests CXX=g++ \
+	  FLAGS="-O1 -g -fsanitize=$(2) -fno-sanitize-recover=undefined"
+endef
+
+sanitize: $(VENV)/installed-dev  ## run the engine's tests under gcc's checks of memory and of threads, about six minutes
+	$(call build_with,memory,address$(comma)undefined)
+	LD_PRELOAD="$(call library,libasan.so) $(call library,libubsan.so) $(call library,libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=2 \
+	  $(call tests_on,memory) tests/engines tests/training $(ARGS)
+	$(call build_with,threads,thread)
+	LD_PRELOAD="$(call library,libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OMP_NUM_THREADS=3 \
+	  $(call tests_on,threads) tests/engines tests/training --ignore=tests/training/test_train.py $(ARGS)
+
+arm64: $(VENV)/installed-dev  ## compile the engine for ARM64 and run its C++ tests in an emulator
+	$(MAKE) -C tests/native BUILD=$(abspath build/arm64) CXX=aarch64-linux-gnu-g++ FLAGS="-O2 -Wno-psabi" ISAS=baseline \
+	  RUN="qemu-aarch64 -L /usr/aarch64-linux-gnu"
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist .coverage .pytest_cache .hypothesis .mypy_cache .ruff_cache
