@@ -150,15 +150,15 @@ class PanelTrainer final : public Trainer<T> {
             : purpose(purpose),
               members(trainer.row_flops_ * batch_rows < flops_for_threads ? 1 : std::max(1, threads)),
               slab(purpose == Purpose::outputs ? 2 * chunk_rows * members : slab_rows),
-              barrier(members) {
+              team(members) {
             batch.rows = &rows;
             batch.keeps_z = observed;
             trainer.reserve(std::min(batch_rows, slab), *this, batch_rows > slab);
         }
         const Purpose purpose;
-        const int members;
+        const int members;       // wanted; what is cut for them does not depend on how many there are
         const std::size_t slab;  // rows whose activations are kept at a time
-        Barrier barrier;
+        Team team;
         Batch batch;
         std::size_t chunks = 0;
         std::atomic<std::size_t> next_chunk{0}, next_item{0}, next_update{0};
@@ -177,39 +177,35 @@ class PanelTrainer final : public Trainer<T> {
     };
 
     void work_together(Run &run) {
-        std::vector<std::thread> others;
-        for (int member = 1; member < run.members; ++member)
-            others.emplace_back([&, member] {
-                const DenormalsAreZero fast;
-                work(run, member);
-            });
-        work(run, 0);
-        for (auto &other : others) other.join();
+        run.team.together([&](Team::Member &me) {
+            const DenormalsAreZero fast;
+            work(run, me);
+        });
     }
 
     // One thread's share.
-    void work(Run &run, int member) {
+    void work(Run &run, Team::Member &me) {
         const bool gradients = run.purpose != Purpose::outputs;
-        while (!run.stop) {
+        while (!run.stop && me.stays()) {
             for (std::size_t c; (c = run.next_chunk++) < run.chunks;) {
                 const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
                 forward(run.batch, from, to);
-                output(run.batch, from, to, scratch_[member].get());
+                output(run.batch, from, to, scratch_[me.number].get());
                 if (gradients)
                     backward(run.batch, from, to);
                 else
                     hand_over(run, c, from, to);
             }
-            run.barrier.wait();
+            me.meet();
             if (gradients) {
                 for (std::size_t k; (k = run.next_item++) < items_.size();) gradient_of(run, k);
                 if (by_norm_ && run.purpose == Purpose::update && run.batch.is_last()) {
-                    run.barrier.wait([&] { run.cost = shrink_factor(); });
+                    me.meet([&] { run.cost = shrink_factor(); });
                     for (std::size_t k; (k = run.next_update++) < items_.size();)
                         update_of(run.moment, items_[k], run.cost);
                 }
             }
-            run.barrier.wait([&] { conclude_slab(run); });
+            me.end_round([&] { conclude_slab(run); });
         }
     }
 
