@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ import numpy.typing as npt
 from unstuck.arrays import Array
 from unstuck.functions.optimizers import Memory
 from unstuck.network import Network
-
-if TYPE_CHECKING:
-    from unstuck.engines.signals import UnitSignals
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,14 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.what} of {self.layer} not finite at step {self.t}"
+
+
+class UnitSignals(NamedTuple):
+    """What evaluation notes: for each Dense layer the mean of |f'(z)| of its units, (o,), and mean and spread of z."""
+
+    slopes: list[Array]
+    means: Array
+    spreads: Array
 
 
 @dataclass

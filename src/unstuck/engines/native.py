@@ -13,9 +13,9 @@ import numpy.typing as npt
 from unstuck import _native
 from unstuck.arrays import Array
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Poll, Progress, Rows
+from unstuck.engines.engine import Descent, Poll, Progress, Rows, UnitSignals
 from unstuck.engines.reference import first_failure
-from unstuck.engines.signals import UnitSignals, norms_of_layers
+from unstuck.engines.signals import norms_of_layers
 from unstuck.functions.optimizers import LBFGS, Optimizer
 from unstuck.functions.penalties import MaxNorm
 from unstuck.network import DenseLayer, DropoutLayer, Network

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from unstuck.arrays import Array
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows
-from unstuck.engines.signals import UnitSignals, norms_of_layers
+from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows, UnitSignals
+from unstuck.engines.signals import norms_of_layers
 from unstuck.functions.optimizers import LBFGS
 from unstuck.network import DenseLayer, DropoutLayer, Network
 

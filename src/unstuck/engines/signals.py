@@ -13,24 +13,16 @@ The first four are measured on the training rows, in evaluation mode, after the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.engines.engine import Descent
+from unstuck.engines.engine import Descent, UnitSignals
 from unstuck.functions.activations import Activation
 from unstuck.network import DenseLayer, Network
 
 FLAT = 0.05
-
-
-class UnitSignals(NamedTuple):
-    """What evaluation notes: for each Dense layer the mean of |f'(z)| of its units, (o,), and mean and spread of z."""
-
-    slopes: list[Array]
-    means: Array
-    spreads: Array
 
 
 def layer_signals(network: Network, units: UnitSignals, gradient_norms: Array, descent: Descent) -> dict[str, float]:
