@@ -334,7 +334,7 @@ class SingleRowTrainer final : public Trainer<T> {
         : plan_(plan),
           net_(plan_, std::max<std::size_t>(4, std::bit_ceil(rounded_up(plan_.layers.front().outputs, lanes)))),
           general_(net_),
-          rectified_(rectified()),
+          rectified_(rectified_kernel()),
           panels_(plan_),
           state_size_((1 + plan_.slots) * net_.size) {
         for (Buffer<T> *state : {&state_, &saved_, &loaded_}) state->resize(state_size_);
@@ -528,26 +528,22 @@ class SingleRowTrainer final : public Trainer<T> {
     }
 
     // The function for this plan; none: the general one.
-    Rectified rectified() const {
+    Rectified rectified_kernel() const {
         const bool leaky = net_.first.activation == Activation::leaky_relu;
         if (!(leaky || net_.first.activation == Activation::relu) || net_.second.activation != Activation::identity ||
             plan_.loss != Loss::squared_error || plan_.optimizer != Optimizer::sgd)
             return nullptr;
-        constexpr auto outputs = std::make_index_sequence<most_outputs>{};
-        const std::size_t k = net_.outputs - 1;
-        switch (net_.width / lanes) {
-            case 1:
-                return leaky ? table<1, true>(outputs)[k] : table<1, false>(outputs)[k];
-            case 2:
-                return leaky ? table<2, true>(outputs)[k] : table<2, false>(outputs)[k];
-            default:
-                return leaky ? table<4, true>(outputs)[k] : table<4, false>(outputs)[k];
-        }
+        const std::size_t registers = net_.width / lanes;
+        if (registers == 1) return leaky ? rectified<1, true>() : rectified<1, false>();
+        if (registers == 2) return leaky ? rectified<2, true>() : rectified<2, false>();
+        return leaky ? rectified<4, true>() : rectified<4, false>();
     }
 
-    template <int H, bool leaky, std::size_t... k>
-    static constexpr auto table(std::index_sequence<k...>) {
-        return std::array<Rectified, sizeof...(k)>{&rectified_updates<T, H, k + 1, leaky>...};
+    template <int registers, bool leaky, int outputs = 1>
+    Rectified rectified() const {
+        if constexpr (outputs < most_outputs)
+            if (net_.outputs > outputs) return rectified<registers, leaky, outputs + 1>();
+        return &rectified_updates<T, registers, outputs, leaky>;
     }
 
     const Plan plan_;
