@@ -337,7 +337,7 @@ class SingleRowTrainer final : public Trainer<T> {
           rectified_(rectified_kernel()),
           panels_(plan_),
           state_size_((1 + plan_.slots) * net_.size) {
-        for (Buffer<T> *state : {&state_, &saved_, &loaded_}) state->resize(state_size_);
+        for (Buffer<T> *state : {&state_, &saved_, &loaded_}) state->resize(4 * net_.size);  // three slots at most
         previous_.resize(net_.size);
         ahead_.resize(net_.width);
         next_x_.resize(net_.inputs);
