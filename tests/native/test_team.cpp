@@ -88,7 +88,7 @@ TEST(a_team_does_every_round_whole_whoever_is_dismissed) {
         std::atomic<int> next{0};
         int done[blocks] = {}, round = 0;
         team.together([&](Team::Member &me) {
-            while (round < rounds && me.stays()) {
+            while (me.stays() && round < rounds) {
                 for (int block; (block = next++) < blocks;) ++done[block];
                 me.meet();
                 me.end_round([&] {
@@ -123,7 +123,7 @@ TEST(a_team_that_gets_too_few_processors_is_smaller_for_a_while_and_then_whole_a
     Team team(2);
     int rounds = 0;
     team.together([&](Team::Member &me) {
-        while (rounds < 30 && me.stays()) {
+        while (me.stays() && rounds < 30) {
             if (me.number == 1) std::this_thread::sleep_for(1ms);  // as if another process had its processor
             me.end_round([&] { ++rounds; });
         }

@@ -186,7 +186,7 @@ class PanelTrainer final : public Trainer<T> {
     // One thread's share.
     void work(Run &run, Team::Member &me) {
         const bool gradients = run.purpose != Purpose::outputs;
-        while (!run.stop && me.stays()) {
+        while (me.stays() && !run.stop) {
             for (std::size_t c; (c = run.next_chunk++) < run.chunks;) {
                 const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
                 forward(run.batch, from, to);

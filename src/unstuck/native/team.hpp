@@ -79,6 +79,7 @@ class Team {
         Member(Team &team, int number) : number(number), team_(team) {}
         const int number;
 
+        // To be asked before a new round, first of all: for one who was dismissed the others do not wait any more.
         bool stays() const { return number < team_.members(); }
 
         // Returns when all have come and the last of them has done its work.
