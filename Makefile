@@ -40,6 +40,8 @@ bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 SANITIZED := $(abspath build/sanitized)
 library = $(shell g++ -print-file-name=$(1))
 packages = $(shell $(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+headers = $$($(VENV)/bin/python -c 'import nanobind, sysconfig; \
+  print("-isystem", nanobind.include_dir(), "-isystem", sysconfig.get_path("include"))')
 tests_on = PYTHONPATH=$(SANITIZED)/$(1):$(packages) PYTHONMALLOC=malloc OPENBLAS_NUM_THREADS=1 \
   $(VENV)/bin/python -S -m pytest -q --capture=sys -p no:cacheprovider
 define build_with
@@ -58,7 +60,10 @@ sanitize: $(VENV)/installed-dev  ## run the engine's tests under gcc's checks of
 	LD_PRELOAD="$(call library,libtsan.so)" TSAN_OPTIONS=halt_on_error=1 OMP_NUM_THREADS=3 \
 	  $(call tests_on,threads) tests/engines tests/training --ignore=tests/training/test_train.py $(ARGS)
 
-arm64: $(VENV)/installed-dev  ## compile the engine for ARM64 and run its C++ tests in an emulator
+arm64: $(VENV)/bin/python  ## compile the engine for ARM64 and run its C++ tests in an emulator
+	$(PIP) install nanobind
+	for source in module engine; do aarch64-linux-gnu-g++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -Wno-psabi \
+	  $(headers) src/unstuck/native/$$source.cpp || exit; done
 	$(MAKE) -C tests/native BUILD=$(abspath build/arm64) CXX=aarch64-linux-gnu-g++ FLAGS="-O2 -Wno-psabi" ISAS=baseline \
 	  RUN="qemu-aarch64 -L /usr/aarch64-linux-gnu"
 

@@ -5,21 +5,12 @@
 #include <random>
 
 #include "check.hpp"
+#include "isa.hpp"
 #include "kernels.hpp"
 #include "simd_math.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 namespace {
-
-bool runs_here() {
-#if defined(__AVX512F__)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
-#elif defined(__AVX2__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return true;
-#endif
-}
 
 // A matrix in panels, in memory of exactly its size, so that the sanitizers see every step beyond it.
 template <class T>

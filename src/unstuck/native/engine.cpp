@@ -113,7 +113,7 @@ Plan plan_of(const nb::dict &from) {
 }
 
 template <class T>
-std::unique_ptr<Trainer<T>> make(const Plan &plan, const std::string &level) {
+std::unique_ptr<Trainer<T>> make(const Plan &plan, [[maybe_unused]] const std::string &level) {
 #if defined(__x86_64__)
     if (level == "x86-64-v4") return v4::make_trainer<T>(plan);
     if (level == "x86-64-v3") return v3::make_trainer<T>(plan);

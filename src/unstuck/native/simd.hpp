@@ -18,6 +18,7 @@ struct Simd {
     typedef T Vector __attribute__((vector_size(bytes)));
     using Integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
     typedef Integer Integers __attribute__((vector_size(bytes)));
+    typedef std::make_unsigned_t<Integer> Bits __attribute__((vector_size(bytes)));  // whose sums may overflow
 
     static Vector load(const T *from) {
         Vector v;

@@ -31,7 +31,7 @@ struct Exponential {
         // round to nearest by adding and subtracting 1.5 * 2^mantissa; the integer is then in the low bits
         const V shift = S::splat(T(1.5) * T(std::int64_t(1) << mantissa_bits<T>));
         const V shifted = x * log2e + shift;
-        k = (typename S::Integers)shifted - (typename S::Integers)shift;
+        k = (typename S::Integers)((typename S::Bits)shifted - (typename S::Bits)shift);
         const V rounded = shifted - shift, r = (x - rounded * high) - rounded * low;
         if constexpr (single)
             p = polynomial<T>(
@@ -42,7 +42,9 @@ struct Exponential {
                                   0.000024801493100114354073, 2.7557585988446178521e-6, 2.7630247838214363193e-7,
                                   2.5000185829692976914e-8});
     }
-    static V power_of_two(typename S::Integers k) { return (V)((k + exponent_bias<T>) << mantissa_bits<T>); }
+    static V power_of_two(typename S::Integers k) {
+        return (V)(((typename S::Bits)k + exponent_bias<T>) << mantissa_bits<T>);
+    }
 };
 
 // Outside its range exp is 0 or infinite. It is computed there all the same and then replaced, since cutting x off
@@ -82,13 +84,14 @@ template <class T, class V>
 V log(V x) {
     using S = Simd<T, sizeof(V)>;
     using I = typename S::Integers;
+    using Bits = typename S::Bits;
     constexpr bool single = sizeof(T) == 4;
     constexpr T high = single ? T(0.693359375) : T(6.93145751953125e-1);
     constexpr T low = single ? T(-2.12194440e-4) : T(1.42860682030941723212e-6);
-    constexpr auto root_half = single ? 0x3f3504f3 : typename S::Integer(0x3fe6a09e667f3bcd);
-    const I from_root_half = (I)x - root_half;
+    constexpr std::make_unsigned_t<typename S::Integer> root_half = single ? 0x3f3504f3 : 0x3fe6a09e667f3bcd;
+    const I from_root_half = (I)((Bits)x - root_half);
     const I k = from_root_half >> mantissa_bits<T>;
-    const V m = (V)((I)x - (k << mantissa_bits<T>));
+    const V m = (V)((Bits)x - ((Bits)k << mantissa_bits<T>));
     const V f = m - 1, s = f / (2 + f), s2 = s * s;
     const V exponent = __builtin_convertvector(k, V);
     V p;
