@@ -39,7 +39,11 @@ class RowLanesTrainer final : public Trainer<T> {
         for (std::size_t k = 0; k < memory.size(); ++k) std::copy_n(state_.memory[k].get(), size_, memory[k]);
     }
 
-    Done steps(const Rows<T> &rows, const Steps &steps) override { return (this->*run_)(rows, steps); }
+    Done steps(const Rows<T> &rows, const Steps &steps) override {
+        const bool as_planned = rows.count == static_cast<std::size_t>(plan_.rows) &&
+                                steps.batch_size == static_cast<std::size_t>(plan_.batch_rows);
+        return as_planned ? (this->*run_)(rows, steps) : run<AnyPass<T>>(rows, steps);
+    }
 
     double cost_and_gradient(const Rows<T> &rows, int threads, T *gradient) override {
         return panels().cost_and_gradient(rows, threads, gradient);
@@ -94,6 +98,7 @@ class RowLanesTrainer final : public Trainer<T> {
         using Clock = std::chrono::steady_clock;
         const auto started = Clock::now();
         const std::size_t n = rows.count, per_epoch = (n + steps.batch_size - 1) / steps.batch_size;
+        const std::size_t poll_updates = std::clamp<std::size_t>((1 << 22) / (size_ * steps.batch_size), 1, 64);
         Moments moments(plan_);
         Done done;
         done.cost_sum = steps.cost_sum;
@@ -137,8 +142,6 @@ class RowLanesTrainer final : public Trainer<T> {
         }
         return done;
     }
-
-    static constexpr std::size_t poll_updates = 64;
 
     const Plan plan_;
     const std::size_t size_;

@@ -119,6 +119,7 @@ class FixedPass {
     FixedPass(const Plan &plan, const State<T> &state)
         : plan_(plan), stage_(output_stage(plan)), hidden_(plan.layers[0]) {
         copy(state.w.get(), w_);
+        copy(state.previous.get(), previous_);
         for (int k = 0; k < plan_.slots; ++k) copy(state.memory[k].get(), memory_[k]);
     }
 

@@ -136,7 +136,7 @@ V sqrt(V x) {
     if constexpr (std::is_arithmetic_v<V>) {
         return std::sqrt(x);
     } else {
-        V root;
+        V root{};
         for (std::size_t k = 0; k < sizeof(V) / sizeof(T); ++k) root[k] = std::sqrt(x[k]);
         return root;
     }

@@ -1,0 +1,256 @@
+"""Small networks are trained with lane = row of the batch: the numbers of the reference engine, where it pays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unstuck import (
+    L2,
+    SGD,
+    Adam,
+    Dense,
+    Dropout,
+    Huber,
+    LeakyReLU,
+    Momentum,
+    Normal,
+    OneCycle,
+    Recipe,
+    Run,
+    SquaredError,
+    Targets,
+    _native,
+    train,
+)
+from unstuck.engines import native
+from unstuck.engines.native import NativeEngine
+from unstuck.functions.activations import Activation
+from unstuck.functions.losses import Loss
+from unstuck.functions.optimizers import Optimizer
+from unstuck.training.prepare import prepare
+
+LEVELS = ["baseline", "x86-64-v3", "x86-64-v4"]
+HERE = LEVELS[: LEVELS.index(_native.cpu_level()) + 1] if _native.cpu_level() in LEVELS else ["baseline"]
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(70, 3))
+LABELS = np.arange(70) % 3
+ONE_HOT = np.eye(3)[LABELS]
+CORNERS = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
+XOR = np.array([0, 1, 1, 0])
+TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
+STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
+KNOWN_FROM_A = ["identity", "leaky_relu", "relu", "sigmoid", "tanh"]
+
+precisions = pytest.mark.parametrize("precision", ["float64", "float32"])
+
+
+@pytest.fixture(params=HERE)
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kernel that this processor can run."""
+    monkeypatch.setattr(_native, "cpu_level", lambda: request.param)
+    return request.param
+
+
+def trainer_name(recipe: Recipe, X: np.ndarray, y: np.ndarray) -> str:
+    data = prepare(recipe, X, y)
+    return NativeEngine(data.network, data.rows)._trainer.name
+
+
+def trained(recipe: Recipe, X: np.ndarray, y: np.ndarray, **options: object) -> Run:
+    """Train on the compiled engine, in lanes of rows, and compare with the reference engine."""
+    single = recipe.rows_per_batch(len(X)) == 1  # which has a trainer of its own
+    assert trainer_name(recipe, X, y) in ("row lanes", "single rows" if single else "")
+    expected, run = (train(recipe, X, y, engine=name, progress=False, **options) for name in ("reference", "native"))
+    assert (run.stopped, run.failure) == (expected.stopped, expected.failure)
+    tolerance = TOLERANCE[recipe.precision]
+    scale = np.abs(expected.final_parameters).max()
+    np.testing.assert_allclose(run.final_parameters, expected.final_parameters, rtol=0, atol=tolerance * scale)
+    assert len(run.history) == len(expected.history)
+    if len(run.history):
+        losses = (one.history["loss"] for one in (run, expected))
+        np.testing.assert_allclose(*losses, rtol=10 * tolerance, atol=tolerance)
+    return run
+
+
+@precisions
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize("hidden", range(1, 6))
+@pytest.mark.parametrize("rows", [1, 2, 4, 5])
+def test_sizes_around_those_compiled_in(level: str, rows: int, hidden: int, outputs: int, precision: str) -> None:
+    head = Dense(outputs, "softmax" if outputs > 1 else "sigmoid")
+    loss = "categorical_crossentropy" if outputs > 1 else "binary_crossentropy"
+    random = np.random.default_rng(rows)
+    X, Y = random.normal(size=(rows, 2)), random.random((rows, outputs))
+    recipe = Recipe([Dense(hidden, "sigmoid"), head], loss=loss, optimizer=Momentum(0.1), targets=Targets("numbers"))
+    trained(recipe.replace(batch_size="full", epochs=30, precision=precision), X, Y)
+
+
+@precisions
+@pytest.mark.parametrize("output", KNOWN_FROM_A)
+@pytest.mark.parametrize("hidden", KNOWN_FROM_A)
+def test_activations_of_networks_compiled_in(level: str, hidden: str, output: str, precision: str) -> None:
+    layers = [Dense(4, hidden), Dense(1, output, weight_start=Normal(0.5))]
+    recipe = Recipe(layers, loss=SquaredError(half=True), optimizer=SGD(0.1), batch_size="full", epochs=50)
+    trained(recipe.replace(precision=precision), CORNERS, XOR)
+
+
+@pytest.mark.parametrize("loss", Loss.family)
+@pytest.mark.parametrize("output", Activation.family)
+def test_every_pairing(level: str, output: str, loss: str) -> None:
+    layers = [Dense(5, "tanh"), Dense(4, "sigmoid", bias=False), Dense(3, output, weight_start=Normal(0.3))]
+    Y = 2 * ONE_HOT - 1 if loss == "hinge" else ONE_HOT
+    recipe = Recipe(layers, loss=loss, optimizer=SGD(0.01), batch_size="full", epochs=10, precision="float64")
+    trained(recipe, X, Y)
+
+
+@precisions
+@pytest.mark.parametrize("hidden", Activation.family)
+def test_every_hidden_activation(level: str, hidden: str, precision: str) -> None:
+    start = Normal(0.2)
+    layers = [Dense(6, hidden, weight_start=start), Dense(7, hidden, weight_start=start), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(0.01), batch_size=33, epochs=10, precision=precision)
+    trained(recipe, X, X[:, 0] ** 2)
+
+
+@precisions
+@pytest.mark.parametrize("hidden", Activation.family)
+def test_curves(level: str, hidden: str, precision: str) -> None:
+    layers = [Dense(21, hidden, weight_start=Normal(0.5)), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(0.02), batch_size="full", epochs=50)
+    trained(recipe.replace(precision=precision), X[:, :1], X[:, 0] ** 2)
+
+
+@precisions
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"batch_size": "full"},
+        {"batch_size": 16, "schedule": OneCycle()},
+        {"batch_size": 7, "shuffle": False, "class_weights": "balanced"},
+    ],
+    ids=["full", "shuffled", "in order"],
+)
+@pytest.mark.parametrize("layers", [[4, 3], [5, 4, 3]], ids=str)
+@pytest.mark.parametrize("optimizer", STEPPING)
+def test_every_optimizer(level: str, optimizer: str, layers: list[int], extra: dict, precision: str) -> None:
+    *hidden, last = layers
+    recipe = Recipe(
+        [*(Dense(units, "tanh") for units in hidden), Dense(last, "softmax")],
+        loss="categorical_crossentropy",
+        optimizer=optimizer,
+        epochs=8,
+        precision=precision,
+        **extra,
+    )
+    trained(recipe, X, LABELS, sample_weight=RANDOM.random(70))
+
+
+@pytest.mark.parametrize("optimizer", STEPPING)
+def test_every_optimizer_in_registers(level: str, optimizer: str) -> None:
+    recipe = Recipe([Dense(3, "tanh"), Dense(2, "softmax")], loss="categorical_crossentropy", optimizer=optimizer)
+    recipe = recipe.replace(batch_size="full", epochs=30, precision="float64")
+    trained(recipe, CORNERS, XOR, sample_weight=[1.0, 2.0, 0.0, 0.5])
+
+
+@precisions
+@pytest.mark.parametrize("units", [[20, 1], [6, 2], [5, 5, 1]], ids=str)
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 65, 201, 1024])
+def test_any_number_of_rows(level: str, rows: int, units: list[int], precision: str) -> None:
+    *hidden, last = units
+    layers = [*(Dense(count, "leaky_relu", weight_start=Normal(0.3)) for count in hidden), Dense(last)]
+    random = np.random.default_rng(rows)
+    X, Y = random.normal(size=(rows, 1)), random.normal(size=(rows, last))
+    recipe = Recipe(layers, loss=Huber(0.5) if last == 2 else "squared_error", optimizer=Adam(0.01), batch_size="full")
+    trained(recipe.replace(epochs=20, precision=precision, targets=Targets("numbers")), X, Y)
+
+
+@given(
+    hidden=st.lists(
+        st.tuples(st.integers(1, 9), st.sampled_from(sorted(Activation.family)), st.booleans()), max_size=3
+    ),
+    rows=st.integers(1, 90),
+    inputs=st.integers(1, 5),
+    outputs=st.integers(1, 4),
+    batch=st.one_of(st.integers(8, 40), st.just("full")),
+    weighted=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_shape(hidden, rows, inputs, outputs, batch, weighted, seed) -> None:
+    layers = [Dense(*shape, weight_start=Normal(0.1)) for shape in hidden] + [Dense(outputs, weight_start=Normal(0.1))]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(1e-3), batch_size=batch, epochs=5, precision="float64")
+    random = np.random.default_rng(seed)
+    X, Y = random.normal(size=(rows, inputs)), random.normal(size=(rows, outputs))
+    weights = 0.1 + random.random(rows) if weighted else None
+    trained(recipe.replace(seed=seed, targets=Targets("numbers")), X, Y, sample_weight=weights)
+
+
+@precisions
+@pytest.mark.parametrize(
+    ("units", "activation", "rows"),
+    [([3, 1], "identity", 4), ([3, 1], "relu", 4), ([30, 1], "leaky_relu", 70), ([4, 4, 1], "exponential", 70)],
+    ids=str,
+)
+def test_divergence_is_found_at_the_same_step(
+    level: str, units: list[int], activation: str, rows: int, precision: str
+) -> None:
+    layers = [*(Dense(count, activation) for count in units[:-1]), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(3.0), batch_size="full", epochs=2000)
+    inputs = 1 if units[0] == 30 else 2
+    run = trained(recipe.replace(precision=precision), X[:rows, :inputs], X[:rows, 0] + 1)
+    assert run.stopped == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("units", "inputs", "rows", "batch"),
+    [([2, 1], 2, 4, "full"), ([16, 1], 1, 70, "full"), ([5, 3, 1], 3, 70, "full"), ([5, 1], 3, 70, 20)],
+    ids=str,
+)
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "nadam"])
+def test_pauses_leave_the_same_bits(
+    level: str, monkeypatch: pytest.MonkeyPatch, optimizer: str, units: list[int], inputs: int, rows: int, batch: object
+) -> None:
+    layers = [*(Dense(count, "tanh") for count in units[:-1]), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size=batch, epochs=150)
+    runs = []
+    for seconds in (60.0, 1e-5, 0.0):
+        monkeypatch.setattr(native, "POLL_SECONDS", seconds)
+        runs.append(train(recipe, X[:rows, :inputs], X[:rows, 0] ** 2, engine="native", progress=False))
+    assert trainer_name(recipe, X[:rows, :inputs], X[:rows, 0]) == "row lanes"
+    assert len({run.final_parameters.tobytes() for run in runs}) == 1
+    assert len({run.history["loss"].tobytes() for run in runs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("units", "inputs", "rows", "batch"), [([3, 1], 2, 4, "full"), ([16, 1], 1, 70, "full"), ([8, 1], 3, 70, 20)]
+)
+def test_training_stops_at_the_wanted_loss(level: str, units: list[int], inputs: int, rows: int, batch: object) -> None:
+    layers = [Dense(units[0], "tanh"), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=Adam(0.01), batch_size=batch, epochs=3000, stop_at_loss=0.1)
+    run = trained(recipe.replace(precision="float64"), X[:rows, :inputs], X[:rows, 0] ** 2)
+    assert run.stopped == "target loss"
+
+
+def test_leaky_relu_of_any_slope(level: str) -> None:
+    for slope in (0.0, 0.3, 1.0, 2.5):
+        layers = [Dense(9, LeakyReLU(slope)), Dense(1)]
+        recipe = Recipe(layers, loss="squared_error", optimizer=SGD(0.01), batch_size="full", epochs=50)
+        trained(recipe.replace(precision="float64"), X[:, :1], X[:, 0] ** 2)
+
+
+def test_what_panels_do_better_is_left_to_them(level: str) -> None:
+    layers = [Dense(200, "relu"), Dense(200, "relu"), Dense(3, "softmax")]
+    wide = Recipe(layers, loss="categorical_crossentropy", batch_size=16)
+    assert trainer_name(wide, X, LABELS) == "panels"
+    small = Recipe([Dense(4, "relu"), Dense(3, "softmax")], loss="categorical_crossentropy", batch_size="full")
+    assert trainer_name(small, X, LABELS) == "row lanes"
+    for other in (
+        small.replace(layers=[Dense(4, "relu"), Dropout(0.1), Dense(3, "softmax")]),
+        small.replace(penalties=[L2(0.1)]),
+        small.replace(clip_norm=1.0),
+        small.replace(clip_value=1.0),
+    ):
+        assert trainer_name(other, X, LABELS) == "panels"
