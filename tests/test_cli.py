@@ -323,7 +323,7 @@ def test_missing_values_where_the_recipe_allows_none(folder):
         ({"X": X[:, 0], "y": SCORE}, "reshape"),
         ({"X": X, "y": SCORE * 1j}, "complex"),
         ({"X": np.where(X > 2, np.nan, X), "y": np.where(X[:, 0] > 0, np.nan, SCORE)}, "NaN or infinite in"),
-        ({"X": X[:0], "y": SCORE[:0]}, "shape (0,)"),
+        ({"X": X[:0], "y": SCORE[:0]}, "no rows: X has shape (0, 2)"),
     ],
 )
 def test_bad_arrays(folder, arrays, message):
