@@ -6,7 +6,7 @@ import numpy as np
 
 from unstuck.training.session import Session
 
-UPDATES_AHEAD = 1 << 18
+UPDATES_AHEAD = 1 << 14
 """The engine is asked for no more at a time, or for one epoch, so that the list of their learning rates stays small."""
 
 
