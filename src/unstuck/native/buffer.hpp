@@ -14,7 +14,7 @@ class Buffer {
     void resize(std::size_t size) {
         if (size <= size_) return;
         data_.reset(static_cast<T *>(::operator new[](size * sizeof(T), alignment)));
-        std::fill_n(data_.get(), size, T(0));
+        std::fill_n(data_.get(), size, T{});
         size_ = size;
     }
     T *get() { return data_.get(); }

@@ -7,6 +7,7 @@
 #include "buffer.hpp"
 #include "kernels.hpp"
 #include "plan.hpp"
+#include "sparse.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
@@ -18,13 +19,15 @@ struct Layer {
 
     LayerPlan plan;
     std::size_t inputs, outputs;
-    bool few = false;                     // outputs
-    bool sends_back = false;              // whether dL/dx is wanted
-    bool keeps_z = false;                 // whether the way back needs z beside a
-    std::size_t weights = 0, biases = 0;  // where they begin in the packed parameters
-    Buffer<T> z, a, delta;                // (n, outputs)
-    Buffer<T> factor;                     // of a Dropout layer: mask / (1 - rate)
-    Buffer<T> transposed;                 // W^T of a layer of many outputs, kept up to date for delta W^T
+    bool few = false;                          // outputs
+    bool sends_back = false;                   // whether dL/dx is wanted
+    bool keeps_z = false;                      // whether the way back needs z beside a
+    std::size_t weights = 0, biases = 0;       // where they begin in the packed parameters
+    Buffer<T> z, a, delta;                     // (n, outputs)
+    Buffer<T> factor;                          // of a Dropout layer: mask / (1 - rate)
+    bool zeros_in = false, zeros_out = false;  // whether many may be in the input, and in delta
+    ColumnEntries<T> entries;                  // of the input, where there may be many zeros
+    Buffer<T> transposed;                      // W^T of a layer of many outputs, kept up to date for delta W^T
 
     std::size_t weight_panels() const { return panels<T>(few ? inputs : outputs); }
     std::size_t panel_rows() const { return few ? outputs : inputs; }

@@ -137,11 +137,17 @@ class PanelTrainer final : public Trainer<T> {
         std::int64_t t = -1;              // the update it is for, which names its dropout masks; -1: evaluation
         double row_scale = 1;             // dL/dl_r = row_scale w_r
         bool keeps_z = false;             // of all layers
+        bool goes_back = false;           // for its gradient
 
         std::size_t row(std::size_t r) const { return order ? order[first + r] : first + r; }
         T weight(std::size_t r) const { return rows->weights ? rows->weights[row(r)] : T(1); }
         bool is_first() const { return done == 0; }
         bool is_last() const { return done + n == count; }
+    };
+
+    struct Scratch {
+        Buffer<T> rows;  // four of the outputs
+        RowEntries<T> entries;
     };
 
     struct Run {
@@ -153,6 +159,7 @@ class PanelTrainer final : public Trainer<T> {
               team(members) {
             batch.rows = &rows;
             batch.keeps_z = observed;
+            batch.goes_back = purpose != Purpose::outputs;
             trainer.reserve(std::min(batch_rows, slab), *this, batch_rows > slab);
         }
         const Purpose purpose;
@@ -189,10 +196,11 @@ class PanelTrainer final : public Trainer<T> {
         while (me.stays() && !run.stop) {
             for (std::size_t c; (c = run.next_chunk++) < run.chunks;) {
                 const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
-                forward(run.batch, from, to);
-                output(run.batch, from, to, scratch_[me.number].get());
+                Scratch &mine = scratch_[me.number];
+                forward(run.batch, c, from, to, mine.entries);
+                output(run.batch, from, to, mine.rows.get());
                 if (gradients)
-                    backward(run.batch, from, to);
+                    backward(run.batch, from, to, mine.entries);
                 else
                     hand_over(run, c, from, to);
             }
@@ -250,6 +258,8 @@ class PanelTrainer final : public Trainer<T> {
         run.chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
         run.next_chunk = run.next_item = run.next_update = 0;
         if (run.notes) run.notes->reserve(run.chunks);
+        for (auto &layer : layers_)
+            if (layer->zeros_in && batch.goes_back) layer->entries.begin(run.chunks);
     }
 
     void conclude_slab(Run &run) {
@@ -301,12 +311,12 @@ class PanelTrainer final : public Trainer<T> {
 
     // ---- forward -------------------------------------------------------------------------------------------------
 
-    void forward(const Batch &batch, std::size_t from, std::size_t to) {
+    void forward(const Batch &batch, std::size_t chunk, std::size_t from, std::size_t to, RowEntries<T> &entries) {
         gather(batch, from, to);
         const T *x = x_.get();
         for (auto &layer : layers_) {
             if (layer->plan.is_dense)
-                forward_dense(*layer, x, batch, from, to);
+                forward_dense(*layer, x, batch, chunk, from, to, entries);
             else if (batch.t >= 0)
                 forward_dropout(*layer, x, batch, from, to);
             else
@@ -337,7 +347,8 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
-    void forward_dense(Layer<T> &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
+    void forward_dense(Layer<T> &layer, const T *x, const Batch &batch, std::size_t chunk, std::size_t from,
+                       std::size_t to, RowEntries<T> &entries) {
         const std::size_t n = batch.n;
         const auto f = layer.plan.activation;
         const T parameter = static_cast<T>(layer.plan.parameter);
@@ -350,13 +361,16 @@ class PanelTrainer final : public Trainer<T> {
                 activate(f, parameter, z + r * P, a + r * P, P);
             }
         } else {
-            for (std::size_t p = 0; p < layer.weight_panels(); ++p) {
-                T *z_panel = z + p * n * P, *a_panel = a + p * n * P;
-                multiply_rows(x, n * P, layer.inputs, from, to, w + p * layer.inputs * P, b ? b + p * P : nullptr,
-                              z_panel, [&](std::size_t r, std::size_t count) {
-                                  activate(f, parameter, z_panel + r * P, a_panel + r * P, count * P);
-                              });
-            }
+            const auto finish = [&](std::size_t p, std::size_t r, std::size_t count) {
+                const std::size_t at = (p * n + r) * P;
+                activate(f, parameter, z + at, a + at, count * P);
+            };
+            const bool listed = layer.zeros_in && entries.list(x, n, layer.inputs, from, to);
+            if (layer.zeros_in && batch.goes_back) layer.entries.take(chunk, from, listed ? &entries : nullptr);
+            if (listed)
+                entries.times_panels(w, layer.inputs, layer.weight_panels(), b, z, n * P, finish);
+            else
+                times_panels(x, n, layer.inputs, from, to, w, layer.weight_panels(), b, z, finish);
         }
         const bool with_loss = &layer == layers_.back().get() && loss_.computes_softmax();
         if (f == Activation::softmax && !with_loss)
@@ -440,7 +454,7 @@ class PanelTrainer final : public Trainer<T> {
 
     // ---- backward ------------------------------------------------------------------------------------------------
 
-    void backward(const Batch &batch, std::size_t from, std::size_t to) {
+    void backward(const Batch &batch, std::size_t from, std::size_t to, RowEntries<T> &entries) {
         const std::size_t n = batch.n;
         for (std::size_t k = layers_.size(); k-- > 0;) {
             Layer<T> &layer = *layers_[k];
@@ -451,17 +465,19 @@ class PanelTrainer final : public Trainer<T> {
             const auto f = receiver.plan.activation;
             const T parameter = static_cast<T>(receiver.plan.parameter);
             const T *w = layer.few ? w_.get() + layer.weights : layer.transposed.get();
-            for (std::size_t p = 0; p < panels<T>(layer.inputs); ++p) {
-                const std::size_t at = p * n * P;
-                T *d = receiver.delta.get() + at;
-                const T *a = receiver.a.get() + at, *z = receiver.keeps_z ? receiver.z.get() + at : a;
-                multiply_rows(layer.delta.get(), n * P, layer.outputs, from, to, w + p * layer.outputs * P,
-                              static_cast<const T *>(nullptr), d, [&](std::size_t r, std::size_t count) {
-                                  for (std::size_t j = below + 1; batch.t >= 0 && j < k; ++j)
-                                      times(d + r * P, layers_[j]->factor.get() + at + r * P, count * P);
-                                  times_derivative(f, parameter, z + r * P, a + r * P, d + r * P, count * P);
-                              });
-            }
+            T *d = receiver.delta.get();
+            const T *a = receiver.a.get(), *z = receiver.keeps_z ? receiver.z.get() : a;
+            const auto finish = [&](std::size_t p, std::size_t r, std::size_t count) {
+                const std::size_t at = (p * n + r) * P;
+                for (std::size_t j = below + 1; batch.t >= 0 && j < k; ++j)
+                    times(d + at, layers_[j]->factor.get() + at, count * P);
+                times_derivative(f, parameter, z + at, a + at, d + at, count * P);
+            };
+            const std::size_t count = panels<T>(layer.inputs);
+            if (layer.zeros_out && entries.list(layer.delta.get(), n, layer.outputs, from, to))
+                entries.times_panels(w, layer.outputs, count, nullptr, d, n * P, finish);
+            else
+                times_panels(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, finish);
             if (f == Activation::softmax)
                 for_rows(
                     receiver.outputs, n, from, to, [&](T *a, T *d) { softmax_backward(a, d, receiver.outputs); },
@@ -492,10 +508,14 @@ class PanelTrainer final : public Trainer<T> {
             if (keeps) std::copy_n(g, count, g_.get() + at);
             if (updates) update_stretch(run.moment, at, g, count, biases);
         };
-        multiply_columns(left, stride, layer.panel_rows(), batch.n, right, [&](std::size_t i, std::size_t count, T *g) {
+        const auto finish = [&](std::size_t i, std::size_t count, T *g) {
             if (layer.few) clear_padding(layer, item.panel, g, count);
             settle(item.weights() + i * P, g, count * P, false);
-        });
+        };
+        if (layer.zeros_in && layer.entries.complete())
+            layer.entries.times_panel(right, finish);
+        else
+            multiply_columns(left, stride, layer.panel_rows(), batch.n, right, finish);
         if (item.has_biases()) {
             alignas(64) T g[P];
             sum_rows(delta + item.panel * stride, batch.n, g);
@@ -665,11 +685,49 @@ class PanelTrainer final : public Trainer<T> {
     void reserve(std::size_t n, const Run &run, bool in_slabs) {
         x_.resize(panels<T>(plan_.inputs) * n * P);
         for (auto &layer : layers_) layer->reserve(n, run.batch.keeps_z);
+        expect_zeros(*run.batch.rows, n);
+        for (auto &layer : layers_)
+            if (layer->zeros_in && run.batch.goes_back) layer->entries.reserve(layer->inputs, n);
         if (row_costs_.size() < n) row_costs_.resize(n);
         if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || in_slabs))
             g_.resize(size_);
         while (scratch_.size() < static_cast<std::size_t>(run.members))
-            scratch_.emplace_back().resize(4 * panels<T>(plan_.outputs) * P);
+            scratch_.emplace_back().rows.resize(4 * panels<T>(plan_.outputs) * P);
+    }
+
+    // Where products may have few entries to add up: in rows that are mostly zeros, behind ReLU and behind Dropout. The
+    // lists are worth their while if several panels make use of them, and their memory up to a point.
+    void expect_zeros(const Rows<T> &rows, std::size_t n) {
+        constexpr std::size_t worth = 4, most = std::size_t(1) << 26;
+        bool zeros = has_zeros(rows);
+        Layer<T> *before = nullptr;
+        for (auto &layer : layers_) {
+            if (layer->plan.is_dense) {
+                layer->zeros_in = zeros && !layer->few && layer->weight_panels() >= worth && n * layer->inputs <= most;
+                before = layer.get();
+                zeros = false;
+            }
+            zeros = zeros || !layer->plan.is_dense || layer->plan.activation == Activation::relu;
+            if (before) before->zeros_out = zeros && panels<T>(before->inputs) >= worth;
+        }
+    }
+
+    bool has_zeros(const Rows<T> &rows) const {
+        const auto inputs = static_cast<std::size_t>(plan_.inputs);
+        const std::size_t step = rows.count / 64 + 1;
+        std::size_t zeros = 0, numbers = 0;
+        for (std::size_t r = 0; r < rows.count; r += step, numbers += inputs)
+            zeros += std::count(rows.X + r * inputs, rows.X + (r + 1) * inputs, T(0));
+        return zeros > (1 - dense_share) * numbers;
+    }
+
+    // c[p] = bias + x b[p] for `count` panels of b; finish(p, r, rows) is called on each block of rows.
+    template <class Finish>
+    static void times_panels(const T *x, std::size_t n, std::size_t columns, std::size_t from, std::size_t to,
+                             const T *b, std::size_t count, const T *bias, T *c, Finish finish) {
+        for (std::size_t p = 0; p < count; ++p)
+            multiply_rows(x, n * P, columns, from, to, b + p * columns * P, bias ? bias + p * P : nullptr,
+                          c + p * n * P, [&](std::size_t r, std::size_t rows) { finish(p, r, rows); });
     }
 
     void pack(const T *flat, T *packed) const {
@@ -696,7 +754,7 @@ class PanelTrainer final : public Trainer<T> {
     Shuffle shuffle_;
     Buffer<T> w_, g_, previous_, x_;
     std::array<Buffer<T>, 3> memory_;
-    std::vector<Buffer<T>> scratch_;  // a thread's
+    std::vector<Scratch> scratch_;  // a thread's
     std::vector<double> row_costs_, item_costs_, item_squares_, item_noted_;
     bool notes_gradients_ = false;
     double losses_sum_ = 0;

@@ -1,0 +1,60 @@
+"""Zeros are left out of products: rows mostly of zeros and what ReLU and Dropout leave train as in the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unstuck import L2, SGD, Adam, Dense, Dropout, Recipe, Run, train
+
+RANDOM = np.random.default_rng(0)
+ROWS, COLUMNS = 200, 500
+ONE_HOT = np.eye(COLUMNS)[RANDOM.integers(0, COLUMNS, (ROWS, 20))].sum(axis=1)
+HALF_DENSE = np.where(np.arange(ROWS)[:, None] < ROWS // 2, RANDOM.normal(size=(ROWS, COLUMNS)) / 9, ONE_HOT)
+EMPTY_COLUMNS = np.where(np.arange(COLUMNS) % 3, 0, ONE_HOT)
+y = np.sin(ONE_HOT @ RANDOM.normal(size=COLUMNS))
+
+WIDE = [Dense(150, "relu"), Dense(1)]
+DROPPED = [Dense(150, "relu"), Dropout(0.6), Dense(130, "relu"), Dropout(0.5), Dense(140, "tanh"), Dense(1)]
+DROPPED_INPUT = [Dropout(0.8), Dense(150, "tanh"), Dropout(0.7), Dropout(0.2), Dense(150), Dense(1)]
+
+
+def trained(engine: str, X: np.ndarray, layers: list, precision: str, **options: object) -> Run:
+    recipe = Recipe(layers, loss="squared_error", epochs=3, precision=precision, optimizer=SGD(0.01))
+    return train(recipe.replace(**options), X, y, engine=engine, progress=False)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("batch", [32, 199, "full"])
+@pytest.mark.parametrize("layers", [WIDE, DROPPED, DROPPED_INPUT], ids=["wide", "dropped", "dropped input"])
+@pytest.mark.parametrize("X", [ONE_HOT, HALF_DENSE, EMPTY_COLUMNS], ids=["one-hot", "half dense", "empty columns"])
+def test_as_the_reference(X: np.ndarray, layers: list, batch: int | str, precision: str) -> None:
+    reference, native = (trained(engine, X, layers, precision, batch_size=batch) for engine in ("reference", "native"))
+    tolerance = 1e-9 if precision == "float64" else 5e-4
+    scale = np.abs(reference.final_parameters).max()
+    np.testing.assert_allclose(native.final_parameters, reference.final_parameters, rtol=0, atol=tolerance * scale)
+    np.testing.assert_allclose(native.history["loss"], reference.history["loss"], rtol=tolerance)
+
+
+@pytest.mark.parametrize("layers", [WIDE, DROPPED], ids=["wide", "dropped"])
+def test_threads_change_no_bit(layers: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for threads in ("1", "2", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        run = trained("native", ONE_HOT, layers, "float32", batch_size=128, optimizer=Adam(), penalties=[L2(0.01)])
+        found.append(run.final_parameters)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_batches_in_slabs() -> None:
+    X, target = np.tile(ONE_HOT, (20, 1)), np.tile(y, 20)  # 6,000 rows: two slabs
+    recipe = Recipe(WIDE, loss="squared_error", epochs=3, precision="float64", batch_size="full", optimizer=SGD(0.01))
+    runs = [train(recipe, X, target, engine=engine, progress=False) for engine in ("reference", "native")]
+    np.testing.assert_allclose(runs[1].final_parameters, runs[0].final_parameters, rtol=0, atol=1e-11)
+
+
+def test_a_number_beyond_the_range_is_still_noticed() -> None:
+    run = trained("native", ONE_HOT, [Dense(150, "relu"), Dense(150, "relu"), Dense(1)], "float32", optimizer=SGD(1e20))
+    assert run.stopped == "diverged"
+    assert np.isfinite(run.final_parameters).all()

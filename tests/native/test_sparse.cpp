@@ -1,0 +1,103 @@
+// Compiled once for each instruction set, as the trainers are.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "check.hpp"
+#include "isa.hpp"
+#include "sparse.hpp"
+
+namespace unstuck::UNSTUCK_ISA {
+namespace {
+
+template <class T>
+std::vector<T> at_random(std::size_t count, double share) {
+    static std::mt19937 random(1);
+    std::vector<T> made(count);
+    for (T &x : made)
+        if (std::bernoulli_distribution(share)(random)) x = std::uniform_real_distribution<T>(-1, 1)(random);
+    return made;
+}
+
+// n rows in panels, in memory of exactly their size; what fills up the last panel is zero.
+template <class T>
+std::vector<T> in_panels(const std::vector<T> &x, std::size_t n, std::size_t columns) {
+    constexpr std::size_t P = panel<T>;
+    std::vector<T> made(panels<T>(columns) * n * P);
+    for (std::size_t r = 0; r < n; ++r)
+        for (std::size_t k = 0; k < columns; ++k) made[(k / P * n + r) * P + k % P] = x[r * columns + k];
+    return made;
+}
+
+// Both kinds of product give the same bits: rows from..to against panels, and the columns that two chunks list.
+template <class T>
+void products_of_entries() {
+    constexpr std::size_t P = panel<T>;
+    for (const std::size_t n : {1, 9, 33})
+        for (const std::size_t columns : {std::size_t(1), P - 1, P + 1, std::size_t(500)})
+            for (const std::size_t count : {1, 2, 3})
+                for (const double share : {0.0, 0.2}) {
+                    const auto x = in_panels(at_random<T>(n * columns, share), n, columns);
+                    const auto b = at_random<T>(count * columns * P, 1), bias = at_random<T>(count * P, 1);
+                    const std::size_t middle = n / 2;
+                    RowEntries<T> rows;
+                    ColumnEntries<T> entries;
+                    entries.reserve(columns, n);
+                    entries.begin(2);
+                    std::vector<T> dense(count * n * P), sparse(dense);
+                    bool listed = true;
+                    for (const auto [chunk, from, to] : {std::array{std::size_t(1), middle, n}, {0, 0, middle}}) {
+                        if (from == to) {
+                            entries.take(chunk, from, &(rows = {}));
+                            continue;
+                        }
+                        const bool here = rows.list(x.data(), n, columns, from, to);
+                        listed &= here;
+                        entries.take(chunk, from, here ? &rows : nullptr);
+                        CHECK(here || share > 0);
+                        for (std::size_t p = 0; p < count; ++p)
+                            multiply_rows(x.data(), n * P, columns, from, to, b.data() + p * columns * P,
+                                          bias.data() + p * P, dense.data() + p * n * P,
+                                          [](std::size_t, std::size_t) {});
+                        std::size_t finished = 0;
+                        if (here)
+                            rows.times_panels(b.data(), columns, count, bias.data(), sparse.data(), n * P,
+                                              [&](std::size_t p, std::size_t first, std::size_t rows_of_chunk) {
+                                                  CHECK(p == finished++ && first == from && rows_of_chunk == to - from);
+                                              });
+                        CHECK(finished == (here ? count : 0));
+                    }
+                    CHECK(entries.complete() == listed);
+                    if (!listed) continue;
+                    CHECK(dense == sparse);
+                    const auto delta = at_random<T>(n * P, 1);
+                    std::vector<T> g(columns * P), expected(g);
+                    const auto keep = [](std::vector<T> &into) {
+                        return [&into](std::size_t i, std::size_t rows, const T *products) {
+                            std::copy_n(products, rows * P, into.data() + i * P);
+                        };
+                    };
+                    multiply_columns(x.data(), n * P, columns, n, delta.data(), keep(expected));
+                    entries.times_panel(delta.data(), keep(g));
+                    CHECK(g == expected);
+                }
+}
+
+TEST(products_of_entries_have_the_bits_of_dense_ones) {
+    if (!runs_here()) return;
+    products_of_entries<float>();
+    products_of_entries<double>();
+}
+
+TEST(what_is_not_mostly_zero_is_not_listed) {
+    if (!runs_here()) return;
+    constexpr std::size_t P = panel<float>;
+    RowEntries<float> rows;
+    CHECK(!rows.list(std::vector<float>(20 * P, 1).data(), 20, P, 0, 20));
+    CHECK(rows.list(std::vector<float>(20 * P, 0).data(), 20, P, 0, 20));
+}
+
+}  // namespace
+}  // namespace unstuck::UNSTUCK_ISA
