@@ -21,6 +21,7 @@
 #include "layer.hpp"
 #include "masks.hpp"
 #include "optimizers.hpp"
+#include "shares.hpp"
 #include "signals.hpp"
 #include "team.hpp"
 
@@ -161,6 +162,8 @@ class PanelTrainer final : public Trainer<T> {
             batch.keeps_z = observed;
             batch.goes_back = purpose != Purpose::outputs;
             trainer.reserve(std::min(batch_rows, slab), *this, batch_rows > slab);
+            gradients.deal(members, trainer.owners(members));
+            updates.deal(members, trainer.owners(members));
         }
         const Purpose purpose;
         const int members;       // wanted; what is cut for them does not depend on how many there are
@@ -168,7 +171,7 @@ class PanelTrainer final : public Trainer<T> {
         Team team;
         Batch batch;
         std::size_t chunks = 0;
-        std::atomic<std::size_t> next_chunk{0}, next_item{0}, next_update{0};
+        Shares rows, gradients, updates;  // chunks; and items, twice
         double cost = 0;
         bool stop = false;
         // of outputs only
@@ -194,7 +197,7 @@ class PanelTrainer final : public Trainer<T> {
     void work(Run &run, Team::Member &me) {
         const bool gradients = run.purpose != Purpose::outputs;
         while (me.stays() && !run.stop) {
-            for (std::size_t c; (c = run.next_chunk++) < run.chunks;) {
+            run.rows.work(me.number, [&](std::size_t c) {
                 const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
                 Scratch &mine = scratch_[me.number];
                 forward(run.batch, c, from, to, mine.entries);
@@ -203,18 +206,24 @@ class PanelTrainer final : public Trainer<T> {
                     backward(run.batch, from, to, mine.entries);
                 else
                     hand_over(run, c, from, to);
-            }
+            });
             me.meet();
             if (gradients) {
-                for (std::size_t k; (k = run.next_item++) < items_.size();) gradient_of(run, k);
+                run.gradients.work(me.number, [&](std::size_t k) { gradient_of(run, k); });
                 if (by_norm_ && run.purpose == Purpose::update && run.batch.is_last()) {
                     me.meet([&] { run.cost = shrink_factor(); });
-                    for (std::size_t k; (k = run.next_update++) < items_.size();)
-                        update_of(run.moment, items_[k], run.cost);
+                    run.updates.work(me.number, [&](std::size_t k) { update_of(run.moment, items_[k], run.cost); });
                 }
             }
             me.end_round([&] { conclude_slab(run); });
         }
+    }
+
+    // Who has which item: of each layer about the same.
+    std::vector<std::size_t> owners(std::size_t members) const {
+        std::vector<std::size_t> found;
+        for (const auto &item : items_) found.push_back(item.panel * members / item.layer->weight_panels());
+        return found;
     }
 
     void begin_update(Run &run) {
@@ -256,7 +265,9 @@ class PanelTrainer final : public Trainer<T> {
         batch.n = std::min(run.slab, batch.count - batch.done);
         const std::size_t members = run.members;
         run.chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
-        run.next_chunk = run.next_item = run.next_update = 0;
+        run.rows.deal(members, run.chunks);
+        run.gradients.renew();
+        run.updates.renew();
         if (run.notes) run.notes->reserve(run.chunks);
         for (auto &layer : layers_)
             if (layer->zeros_in && batch.goes_back) layer->entries.begin(run.chunks);
