@@ -47,13 +47,7 @@ void products_of_rows() {
                 for (const bool with_bias : {false, true}) {
                     auto a = at_random<T>(n, inner), b = at_random<T>(inner, P), bias = at_random<T>(1, P);
                     Panels<T> c(n, P);
-                    std::size_t finished = from;
-                    multiply_rows(a.get(), n * P, inner, from, n, b.get(), with_bias ? bias.get() : nullptr, c.get(),
-                                  [&](std::size_t r, std::size_t count) {
-                                      CHECK(r == finished);
-                                      finished += count;
-                                  });
-                    CHECK(finished == n);
+                    multiply_rows(a.get(), n * P, inner, from, n, b.get(), with_bias ? bias.get() : nullptr, c.get());
                     for (std::size_t r = 0; r < n; ++r)
                         for (std::size_t j = 0; j < P; ++j) {
                             T sum = with_bias ? bias(0, j) : T(0);

@@ -113,14 +113,13 @@ constexpr auto columns_table(std::index_sequence<I...>) {
     return std::array{&columns_times_panel<T, I + 1>...};
 }
 
-// Rows from..to of a against one panel of b; finish(r, count) is called on each block of rows while it is in the cache.
-template <class T, class Finish>
+// Rows from..to of a against one panel of b.
+template <class T>
 void multiply_rows(const T *a, std::size_t stride, std::size_t k_count, std::size_t from, std::size_t to, const T *b,
-                   const T *bias, T *c, Finish finish) {
+                   const T *bias, T *c) {
     static constexpr auto table = rows_table<T>(std::make_index_sequence<block>{});
     in_blocks(from, to, [&](std::size_t r, std::size_t count) {
         table[count - 1](a + r * panel<T>, stride, k_count, b, bias, c + r * panel<T>);
-        finish(r, count);
     });
 }
 
@@ -141,7 +140,7 @@ void multiply_columns(const T *a, std::size_t stride, std::size_t columns, std::
 
 // One step of a square's transposition on a pair of vectors: groups of `step` lanes change places.
 template <class T, int step>
-void exchange(typename Simd<T>::Vector &a, typename Simd<T>::Vector &b) {
+[[gnu::always_inline]] inline void exchange(typename Simd<T>::Vector &a, typename Simd<T>::Vector &b) {
     constexpr int lanes = Simd<T>::lanes;
     [&]<int... J>(std::integer_sequence<int, J...>) {
         const auto low = __builtin_shufflevector(a, b, (J & step ? lanes + J - step : J)...);
@@ -150,9 +149,9 @@ void exchange(typename Simd<T>::Vector &a, typename Simd<T>::Vector &b) {
     }(std::make_integer_sequence<int, lanes>{});
 }
 
-// Vector r, lane j becomes vector j, lane r.
+// Vector r, lane j becomes vector j, lane r. Inline, so that the vectors stay in registers.
 template <class T, int step = 1>
-void transpose_square(typename Simd<T>::Vector *v) {
+[[gnu::always_inline]] inline void transpose_square(typename Simd<T>::Vector *v) {
     using S = Simd<T>;
 #pragma GCC unroll 16
     for (int r = 0; r < S::lanes; ++r)
@@ -162,7 +161,7 @@ void transpose_square(typename Simd<T>::Vector *v) {
 
 // Lane r of the result is the sum of v[r]; v is spoilt.
 template <class T, int step = 1>
-typename Simd<T>::Vector sums_of(typename Simd<T>::Vector *v) {
+[[gnu::always_inline]] inline typename Simd<T>::Vector sums_of(typename Simd<T>::Vector *v) {
     using S = Simd<T>;
 #pragma GCC unroll 16
     for (int r = 0; r < S::lanes; r += 2 * step) {

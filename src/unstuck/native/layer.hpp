@@ -67,14 +67,25 @@ struct Layer {
     void transpose(const T *w, std::size_t p) {
         using S = Simd<T>;
         constexpr std::size_t L = S::lanes;
+        T *panel_of_first = transposed.get() + p * P * P;
+        const std::size_t columns = std::min(P, outputs - p * P);
         for (std::size_t i = 0; i < inputs; i += L)
-            for (std::size_t o = 0; o < P && p * P + o < outputs; o += L) {
-                typename S::Vector square[L];
-                for (std::size_t k = 0; k < L; ++k)
-                    square[k] = i + k < inputs ? S::load(w + (i + k) * P + o) : typename S::Vector{};
+            for (std::size_t o = 0; o < columns; o += L) {
+                const std::size_t rows_here = std::min(L, inputs - i), columns_here = std::min(L, columns - o);
+                const T *from = w + i * P + o;
+                T *to = panel_of_first + i / P * outputs * P + o * P + i % P;
+                typename S::Vector square[L] = {};
+                if (rows_here == L)
+#pragma GCC unroll 16
+                    for (std::size_t k = 0; k < L; ++k) square[k] = S::load(from + k * P);
+                else
+                    for (std::size_t k = 0; k < rows_here; ++k) square[k] = S::load(from + k * P);
                 transpose_square<T>(square);
-                T *to = transposed.get() + ((i / P) * outputs + p * P + o) * P + i % P;
-                for (std::size_t k = 0; k < std::min(L, outputs - p * P - o); ++k) S::store(to + k * P, square[k]);
+                if (columns_here == L)
+#pragma GCC unroll 16
+                    for (std::size_t k = 0; k < L; ++k) S::store(to + k * P, square[k]);
+                else
+                    for (std::size_t k = 0; k < columns_here; ++k) S::store(to + k * P, square[k]);
             }
     }
 };

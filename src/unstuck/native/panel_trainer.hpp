@@ -264,10 +264,14 @@ class PanelTrainer final : public Trainer<T> {
         Batch &batch = run.batch;
         batch.n = std::min(run.slab, batch.count - batch.done);
         const std::size_t members = run.members;
-        run.chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
-        run.rows.deal(members, run.chunks);
-        run.gradients.renew();
-        run.updates.renew();
+        const std::size_t chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
+        if (run.chunks != chunks) {
+            run.chunks = chunks;
+            std::vector<std::size_t> owners(chunks);
+            for (std::size_t c = 0; c < chunks; ++c) owners[c] = c * members / chunks;
+            run.rows.deal(members, owners);
+        }
+        for (Shares *shares : {&run.rows, &run.gradients, &run.updates}) shares->renew();
         if (run.notes) run.notes->reserve(run.chunks);
         for (auto &layer : layers_)
             if (layer->zeros_in && batch.goes_back) layer->entries.begin(run.chunks);
@@ -372,9 +376,9 @@ class PanelTrainer final : public Trainer<T> {
                 activate(f, parameter, z + r * P, a + r * P, P);
             }
         } else {
-            const auto finish = [&](std::size_t p, std::size_t r, std::size_t count) {
-                const std::size_t at = (p * n + r) * P;
-                activate(f, parameter, z + at, a + at, count * P);
+            const auto finish = [&](std::size_t p) {
+                const std::size_t at = (p * n + from) * P;
+                activate(f, parameter, z + at, a + at, (to - from) * P);
             };
             const bool listed = layer.zeros_in && entries.list(x, n, layer.inputs, from, to);
             if (layer.zeros_in && batch.goes_back) layer.entries.take(chunk, from, listed ? &entries : nullptr);
@@ -478,11 +482,11 @@ class PanelTrainer final : public Trainer<T> {
             const T *w = layer.few ? w_.get() + layer.weights : layer.transposed.get();
             T *d = receiver.delta.get();
             const T *a = receiver.a.get(), *z = receiver.keeps_z ? receiver.z.get() : a;
-            const auto finish = [&](std::size_t p, std::size_t r, std::size_t count) {
-                const std::size_t at = (p * n + r) * P;
+            const auto finish = [&](std::size_t p) {
+                const std::size_t at = (p * n + from) * P, count = (to - from) * P;
                 for (std::size_t j = below + 1; batch.t >= 0 && j < k; ++j)
-                    times(d + at, layers_[j]->factor.get() + at, count * P);
-                times_derivative(f, parameter, z + at, a + at, d + at, count * P);
+                    times(d + at, layers_[j]->factor.get() + at, count);
+                times_derivative(f, parameter, z + at, a + at, d + at, count);
             };
             const std::size_t count = panels<T>(layer.inputs);
             if (layer.zeros_out && entries.list(layer.delta.get(), n, layer.outputs, from, to))
@@ -732,13 +736,15 @@ class PanelTrainer final : public Trainer<T> {
         return zeros > (1 - dense_share) * numbers;
     }
 
-    // c[p] = bias + x b[p] for `count` panels of b; finish(p, r, rows) is called on each block of rows.
+    // c[p] = bias + x b[p] for `count` panels of b; finish(p) is called for each panel while it is in the cache.
     template <class Finish>
     static void times_panels(const T *x, std::size_t n, std::size_t columns, std::size_t from, std::size_t to,
                              const T *b, std::size_t count, const T *bias, T *c, Finish finish) {
-        for (std::size_t p = 0; p < count; ++p)
+        for (std::size_t p = 0; p < count; ++p) {
             multiply_rows(x, n * P, columns, from, to, b + p * columns * P, bias ? bias + p * P : nullptr,
-                          c + p * n * P, [&](std::size_t r, std::size_t rows) { finish(p, r, rows); });
+                          c + p * n * P);
+            finish(p);
+        }
     }
 
     void pack(const T *flat, T *packed) const {

@@ -12,14 +12,6 @@ namespace unstuck {
 
 class Shares {
   public:
-    // Parts 0..count in even shares, next to each other.
-    void deal(std::size_t members, std::size_t count) {
-        start(members);
-        for (std::size_t member = 0; member < members; ++member)
-            for (std::size_t part = count * member / members; part < count * (member + 1) / members; ++part)
-                shares_[member].parts.push_back(part);
-    }
-
     // Part k to member owners[k].
     void deal(std::size_t members, const std::vector<std::size_t> &owners) {
         start(members);

@@ -97,7 +97,7 @@ class RowEntries {
     }
 
     // c[r] = bias + sum over k of x(r, k) b[k], for `count` panels of b, which has `rows` rows; c's panels lie `stride`
-    // apart. finish(p, from, rows) is called for each panel while it is in the cache.
+    // apart. finish(p) is called for each panel while it is in the cache.
     template <class Finish>
     void times_panels(const T *b, std::size_t rows, std::size_t count, const T *bias, T *c, std::size_t stride,
                       Finish finish) const {
@@ -107,7 +107,7 @@ class RowEntries {
                 times<2>(first, rows * P, first_bias, c + p * stride, stride);
             else
                 times<1>(first, rows * P, first_bias, c + p * stride, stride);
-            for (std::size_t q = p; q < std::min(count, p + 2); ++q) finish(q, from_, to_ - from_);
+            for (std::size_t q = p; q < std::min(count, p + 2); ++q) finish(q);
         }
     }
 
