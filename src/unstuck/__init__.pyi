@@ -4,6 +4,7 @@ from .errors import DataError as DataError
 from .errors import FileError as FileError
 from .errors import OptionError as OptionError
 from .errors import RecipeError as RecipeError
+from .errors import SubjectError as SubjectError
 from .errors import UnstuckError as UnstuckError
 from .functions.activations import ELU as ELU
 from .functions.activations import GELU as GELU
@@ -69,6 +70,7 @@ from .recipe import Dropout as Dropout
 from .recipe import EarlyStopping as EarlyStopping
 from .recipe import Recipe as Recipe
 from .run import Run as Run
+from .subjects.handwritten import HandWritten as HandWritten
 from .training.many import train_many as train_many
 from .training.train import train as train
 

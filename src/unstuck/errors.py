@@ -4,7 +4,8 @@
     ├── RecipeError         a recipe that cannot be built; `problems` lists every reason
     ├── DataError           data that cannot be used for training or prediction
     ├── FileError           a file that cannot be read or written as what it claims to be
-    └── OptionError         an argument of a function or an option of the command line
+    ├── OptionError         an argument of a function or an option of the command line
+    └── SubjectError        a network of your own that cannot be examined: its functions or its parameters
 
 All but `FileError` are also `ValueError`s, and `FileError` is an `OSError`, so code that knows nothing of unstuck can
 catch them by the names it already uses.
@@ -30,6 +31,10 @@ class FileError(UnstuckError, OSError):
 
 class OptionError(UnstuckError, ValueError):
     """An argument that makes no sense."""
+
+
+class SubjectError(UnstuckError, ValueError):
+    """A network of your own that cannot be examined; where your code raised, that error is the cause of this one."""
 
 
 class RecipeError(UnstuckError, ValueError):

@@ -1,0 +1,1 @@
+"""Networks under diagnosis, whoever wrote them."""

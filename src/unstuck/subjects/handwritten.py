@@ -1,0 +1,211 @@
+"""HandWritten: a network in a person's own NumPy, as a subject."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.errors import SubjectError, did_you_mean
+from unstuck.subjects.layout import Block, Layout
+
+
+class HandWritten:
+    """A network that somebody wrote: functions of parameters in the writer's own layout.
+
+    Every call gets fresh copies of the parameters in float64, so that functions which change them do no harm.
+
+    Args:
+        parameters: a dict, list or tuple of arrays, nested or not, or one flat array.
+        loss: loss(parameters, *data), a number.
+        gradient: gradient(parameters, *data), of the same layout as the parameters.
+        predict: predict(parameters, X), the outputs; optional.
+        data: what the functions get after the parameters: (X, y), or () where they find their data themselves.
+        step: step(parameters, *data), the parameters after one update of the writer's; optional.
+        shapes: of the blocks, by name, where the parameters are one flat array.
+        seed: reseeds NumPy's global random numbers before each call, which freezes dropout masks and noise; None leaves
+            them alone.
+
+    Raises:
+        SubjectError: when the parameters are no such thing.
+
+    >>> line = HandWritten({"w": 2.0, "b": 0.0}, loss=lambda p, x, y: np.mean((p["w"] * x + p["b"] - y) ** 2),
+    ...                    data=(np.array([0.0, 1.0]), np.array([1.0, 1.0])))
+    >>> line.w, line.cost(line.w)
+    (array([2., 0.]), 1.0)
+    """
+
+    def __init__(
+        self,
+        parameters: Any,
+        *,
+        loss: Callable[..., Any],
+        gradient: Callable[..., Any] | None = None,
+        predict: Callable[..., Any] | None = None,
+        data: Sequence[Any] = (),
+        step: Callable[..., Any] | None = None,
+        shapes: Mapping[str, tuple[int, ...]] | None = None,
+        seed: int | None = None,
+    ):
+        for name, function in {"loss": loss, "gradient": gradient, "predict": predict, "step": step}.items():
+            if function is not None and not callable(function):
+                raise SubjectError(f"{name} must be a function, {name}(parameters, ...); got {function!r:.60}")
+        self._loss, self._gradient, self._predict, self._step = loss, gradient, predict, step
+        self.layout = Layout(parameters, shapes)
+        self.data = tuple(data)
+        self.seed = seed
+        self.w = self.layout.flat(parameters, "the parameters")
+        if not np.isfinite(self.w).all():
+            block = next(block for block in self.blocks if not np.isfinite(block.of(self.w)).all())
+            raise SubjectError(f"{block.name} holds numbers that are not finite: nothing can be measured there")
+
+    @classmethod
+    def of_object(
+        cls,
+        network: Any,
+        *,
+        loss: str,
+        gradient: str | None = None,
+        parameters: Sequence[str] | None = None,
+        gradients: Mapping[str, str] | None = None,
+        predict: str | None = None,
+        data: Sequence[Any] = (),
+        seed: int | None = None,
+    ) -> HandWritten:
+        """Return the subject that an object with its parameters in attributes is.
+
+        Args:
+            network: has the parameters as attributes (W1, b1, ...), and methods that read them from self. It is copied.
+            loss: the name of the method loss(*data).
+            gradient: of the method gradient(*data). It returns a dict by parameter, or the gradients in the order of
+                `parameters`; or nothing, when it leaves them in attributes.
+            parameters: the names of the attributes; None takes all arrays of floating-point numbers.
+            gradients: the attribute that holds the gradient of each parameter; None looks for dW1, grad_W1 and the like.
+            predict: the name of the method predict(X).
+            data: what the methods get.
+            seed: as above.
+        """
+        network = copy.deepcopy(network)
+        names = list(parameters) if parameters is not None else _float_arrays(network)
+        for name in [*names, loss, *filter(None, (gradient, predict))]:
+            if not hasattr(network, name):
+                known = [known for known in dir(network) if not known.startswith("__")]
+                raise SubjectError(f"{type(network).__name__} has no attribute {name!r}{did_you_mean(name, known)}")
+
+        def holding(values: Mapping[str, Any]) -> Any:
+            held = copy.copy(network)
+            for name, value in values.items():
+                setattr(held, name, value)
+            return held
+
+        def gradient_of(values: Mapping[str, Any], *arguments: Any) -> Mapping[str, Any]:
+            assert gradient is not None
+            held = holding(values)
+            returned = getattr(held, gradient)(*arguments)
+            if isinstance(returned, Mapping):
+                return returned
+            if returned is not None:
+                return dict(zip(names, returned, strict=True))
+            found = gradients or {name: _gradient_name(held, name) for name in names}
+            return {name: getattr(held, found[name]) for name in names}
+
+        return cls(
+            {name: getattr(network, name) for name in names},
+            loss=lambda values, *arguments: getattr(holding(values), loss)(*arguments),
+            gradient=gradient_of if gradient else None,
+            predict=(lambda values, X: getattr(holding(values), predict)(X)) if predict else None,
+            data=data,
+            seed=seed,
+        )
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its arrays of parameters."""
+        return self.layout.blocks
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether it came with a gradient."""
+        return self._gradient is not None
+
+    @property
+    def has_predict(self) -> bool:
+        """Whether it came with predictions."""
+        return self._predict is not None
+
+    def cost(self, w: Array, data: Sequence[Any] | None = None) -> float:
+        """Return the loss at w, of shape (P,).
+
+        Raises:
+            SubjectError: when the function raises, or returns anything but a number.
+        """
+        value = np.asarray(self.loss_as_returned(w, data))
+        if value.size != 1 or value.dtype.kind not in "fiub":
+            raise SubjectError(
+                f"your loss returned {'an array of shape ' + str(value.shape) if value.size != 1 else repr(value)}; "
+                "a gradient is that of one real number: return the mean or the sum over the rows"
+            )
+        return float(value.reshape(()))
+
+    def loss_as_returned(self, w: Array, data: Sequence[Any] | None = None) -> Any:
+        """Return what the loss function returns at w, which may be complex."""
+        return self._call(self._loss, "loss", w, *(self.data if data is None else data))
+
+    def gradient(self, w: Array, data: Sequence[Any] | None = None) -> Array:
+        """Return the writer's gradient at w, of shape (P,).
+
+        Raises:
+            SubjectError: when there is none, it raises, or it is not built like the parameters.
+        """
+        if self._gradient is None:
+            raise SubjectError("this network came without a gradient: give gradient=...")
+        returned = self._call(self._gradient, "gradient", w, *(self.data if data is None else data))
+        return self.layout.flat(returned, "your gradient")
+
+    def outputs(self, w: Array) -> Array:
+        """Return the predictions for data[0] at w, as the writer's function gives them."""
+        assert self._predict is not None
+        return np.asarray(self._call(self._predict, "predict", w, self.data[0]), dtype=np.float64)
+
+    def after_step(self, w: Array) -> Array:
+        """Return the parameters after one update of the writer's, of shape (P,)."""
+        assert self._step is not None
+        return self.layout.flat(self._call(self._step, "step", w, *self.data), "the parameters after your step")
+
+    def _call(self, function: Callable[..., Any], name: str, w: Array, *arguments: Any) -> Any:
+        if self.seed is not None:
+            np.random.seed(self.seed)  # noqa: NPY002  # theirs are the global numbers
+        structure = self.layout.structure(w)
+        try:
+            return function(structure, *arguments)
+        except SubjectError:
+            raise
+        except Exception as error:
+            shapes = ", ".join(f"{block.name} {block.shape}" for block in self.blocks[:6])
+            raise SubjectError(
+                f"your {name} raised {type(error).__name__}: {error} (called with the parameters {shapes}; its "
+                "traceback is above)"
+            ) from error
+
+
+def _float_arrays(network: Any) -> list[str]:
+    found = [name for name, value in vars(network).items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
+    if not found:
+        raise SubjectError(
+            f"{type(network).__name__} has no arrays of numbers as attributes: name them, parameters=['W1', 'b1', ...]"
+        )
+    return found
+
+
+def _gradient_name(network: Any, name: str) -> str:
+    tried = [f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g{name}", f"delta_{name}", f"{name}_gradient"]
+    for candidate in tried:
+        if hasattr(network, candidate):
+            return candidate
+    raise SubjectError(
+        f"the gradient method returned nothing, and there is no attribute {', '.join(tried)}: "
+        f"say where it is left, gradients={{{name!r}: ...}}"
+    )

@@ -1,0 +1,149 @@
+"""A person's own parameters, in whatever layout, and the same numbers as one flat vector.
+
+Dicts, lists and tuples of arrays, nested or not, and one flat array are layouts. Every array in it is a block; its name
+is its key, or its place:
+
+    {"W1": ..., "b1": ...}   W1, b1          [W, b]   [0], [1]          {"hidden": [W, b]}   hidden[0], hidden[1]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.errors import SubjectError
+
+
+@dataclass(frozen=True)
+class Block:
+    """An array among the parameters: its name, its shape, and where it lies in the flat vector."""
+
+    name: str
+    shape: tuple[int, ...]
+    part: slice
+
+    def of(self, w: Array) -> Array:
+        """Return the view of w that this block is, in its shape."""
+        return w[self.part].reshape(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds."""
+        return self.part.stop - self.part.start
+
+
+class Layout:
+    """How a structure of arrays lies in one flat vector.
+
+    Args:
+        parameters: the structure.
+        shapes: of the blocks of one flat array, by name, where that is what the parameters are.
+
+    Raises:
+        SubjectError: when the structure holds anything but real numbers, or the shapes do not fill the flat array.
+
+    >>> layout = Layout({"W": np.zeros((2, 3)), "b": np.zeros(3)})
+    >>> [(block.name, block.shape) for block in layout.blocks], layout.size
+    ([('W', (2, 3)), ('b', (3,))], 9)
+    >>> layout.structure(np.arange(9.0))["b"]
+    array([6., 7., 8.])
+    """
+
+    def __init__(self, parameters: Any, shapes: Mapping[str, tuple[int, ...]] | None = None):
+        self._pattern = parameters
+        self.blocks: tuple[Block, ...] = ()
+        end = 0
+        for name, array in named_arrays(parameters, "the parameters"):
+            self.blocks += (Block(name, array.shape, slice(end, end + array.size)),)
+            end += array.size
+        self.size = end
+        if not end:
+            raise SubjectError("there are no numbers among the parameters: give the arrays that are trained")
+        if shapes is not None:
+            self.blocks = self._cut(shapes)
+
+    def _cut(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Block, ...]:
+        if len(self.blocks) != 1 or len(self.blocks[0].shape) != 1:
+            raise SubjectError("shapes are for parameters in one flat array; these have a layout of their own")
+        blocks, end = [], 0
+        for name, shape in shapes.items():
+            size = int(np.prod(shape))
+            blocks.append(Block(name, tuple(shape), slice(end, end + size)))
+            end += size
+        if end != self.size:
+            given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise SubjectError(f"the flat array holds {self.size:,} numbers, but {given} are {end:,}")
+        return tuple(blocks)
+
+    def flat(self, structure: Any, what: str) -> Array:
+        """Return the numbers of a structure like the parameters as one vector of float64.
+
+        Args:
+            structure: parameters, or a gradient.
+            what: it is, for messages: "the parameters", "your gradient".
+
+        Raises:
+            SubjectError: when its names or shapes are others.
+        """
+        given = dict(named_arrays(structure, what))
+        wanted = dict(named_arrays(self._pattern, "the parameters"))
+        missing, unknown = (
+            [name for name in wanted if name not in given],
+            [name for name in given if name not in wanted],
+        )
+        if missing or unknown:
+            parts = [f"lacks {', '.join(missing)}"] if missing else []
+            parts += [f"has {', '.join(unknown)}, which no parameter is called"] if unknown else []
+            raise SubjectError(f"{what} {' and '.join(parts)}: it must be built like the parameters")
+        pieces = []
+        for name, array in wanted.items():
+            other = given[name]
+            if other.shape != array.shape and not (other.size == array.size and _squeezed(other) == _squeezed(array)):
+                raise SubjectError(
+                    f"{what} for {name} has the shape {other.shape}, but {name} has {array.shape}: "
+                    "each entry needs the derivative by itself"
+                )
+            pieces.append(other.reshape(-1))
+        return np.concatenate(pieces).astype(np.float64)
+
+    def structure(self, w: Array) -> Any:
+        """Return fresh arrays with the numbers of w, in the layout of the parameters."""
+        numbers = iter(np.split(w, np.cumsum([np.size(array) for _, array in named_arrays(self._pattern, "")])[:-1]))
+        return _rebuilt(self._pattern, numbers)
+
+
+def named_arrays(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Yield name and array of every block of a structure, in its order."""
+    if isinstance(structure, Mapping):
+        for key, value in structure.items():
+            yield from ((f"{key}{rest}", array) for rest, array in named_arrays(value, what))
+    elif isinstance(structure, list | tuple):
+        for place, value in enumerate(structure):
+            yield from ((f"[{place}]{rest}", array) for rest, array in named_arrays(value, what))
+    else:
+        array = np.asarray(structure)
+        if array.dtype.kind not in "fiub":
+            raise SubjectError(
+                f"among {what} there is {structure!r:.60}, of type {array.dtype}: only real numbers have a gradient here"
+            )
+        yield "", array
+
+
+def _rebuilt(pattern: Any, numbers: Iterator[Array]) -> Any:
+    if isinstance(pattern, Mapping):
+        return {key: _rebuilt(value, numbers) for key, value in pattern.items()}
+    if isinstance(pattern, list | tuple):
+        built: Sequence[Any] = [_rebuilt(value, numbers) for value in pattern]
+        named = isinstance(pattern, tuple) and hasattr(pattern, "_fields")
+        return type(pattern)(*built) if named else type(pattern)(built)
+    array = next(numbers).reshape(np.shape(pattern))
+    return array.copy() if np.ndim(pattern) else float(array)
+
+
+def _squeezed(array: npt.NDArray[Any]) -> tuple[int, ...]:
+    return tuple(length for length in array.shape if length != 1)
