@@ -83,7 +83,7 @@ class HandWritten:
             gradient: of the method gradient(*data). It returns a dict by parameter, or the gradients in the order of
                 `parameters`; or nothing, when it leaves them in attributes.
             parameters: the names of the attributes; None takes all arrays of floating-point numbers.
-            gradients: the attribute that holds the gradient of each parameter; None looks for dW1, grad_W1 and the like.
+            gradients: the attribute that holds the gradient of each parameter; None looks for dW1, grad_W1, ...
             predict: the name of the method predict(X).
             data: what the methods get.
             seed: as above.

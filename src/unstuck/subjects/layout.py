@@ -129,7 +129,7 @@ def named_arrays(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[A
         array = np.asarray(structure)
         if array.dtype.kind not in "fiub":
             raise SubjectError(
-                f"among {what} there is {structure!r:.60}, of type {array.dtype}: only real numbers have a gradient here"
+                f"among {what} there is {structure!r:.60}, of type {array.dtype}; real numbers are needed"
             )
         yield "", array
 
