@@ -1,0 +1,147 @@
+"""Which of a person's arrays is which layer's W or b, and which way round they and the data lie.
+
+Inside, everything is as in the rest of unstuck: X (n, i), Y (n, o), W (i, o), b (o,). The person may have W (o, i),
+samples in columns, biases as rows or columns, class numbers for one-hot targets, and the arrays in any order. Several
+arrangements may fit the shapes; the loss decides between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.subjects.layout import Block
+
+MOST_LAYERS = 5
+"""Arrays in another order than that of the layers are sorted out up to so many of them."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The blocks of a Dense layer; its W is (o, i) where it is `transposed`."""
+
+    W: Block
+    b: Block | None
+    transposed: bool
+
+    def weights(self, w: Array) -> Array:
+        """Return W, or the part of a gradient that belongs to it, of shape (i, o)."""
+        matrix = self.W.of(w)
+        return matrix.T if self.transposed else matrix
+
+    def biases(self, w: Array) -> Array:
+        """Return b, of shape (o,); zeros where there is none."""
+        return np.zeros(self.outputs) if self.b is None else self.b.of(w).reshape(-1)
+
+    @property
+    def inputs(self) -> int:
+        """I, the length of its input."""
+        return self.W.shape[1 if self.transposed else 0]
+
+    @property
+    def outputs(self) -> int:
+        """O, the number of its units."""
+        return self.W.shape[0 if self.transposed else 1]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The layers in order, and the data the usual way round.
+
+    Attributes:
+        layers: from the first to the last.
+        X: features (n, i).
+        Y: targets (n, o).
+        in_columns: whether the person has samples in columns.
+    """
+
+    layers: tuple[Layer, ...]
+    X: Array
+    Y: Array
+    in_columns: bool
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs, then of each layer's units."""
+        return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
+
+
+def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arrangement]:
+    """Yield the arrangements that fit the shapes, the most usual ones first."""
+    if len(data) != 2:
+        return
+    X, y = (np.asarray(part) for part in data)
+    if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub" or X.ndim not in (1, 2) or y.ndim not in (1, 2):
+        return
+    ways = [(False, X.reshape(len(X), -1))] + ([(True, X.T)] if X.ndim == 2 else [])
+    for (in_columns, rows), transposed in product(ways, (False, True)):
+        for layers in _chains(blocks, rows.shape[1], transposed):
+            for Y in _targets(y, len(rows), layers[-1].outputs):
+                yield Arrangement(layers, rows.astype(np.float64), Y, in_columns)
+
+
+def _chains(blocks: Sequence[Block], inputs: int, transposed: bool) -> Iterator[tuple[Layer, ...]]:
+    """Yield the ways to read blocks as layers, each of which takes what the one before it gives."""
+    for choice in _readings(blocks):
+        matrices = [block for block, is_matrix in zip(blocks, choice, strict=True) if is_matrix]
+        biases = [block for block, is_matrix in zip(blocks, choice, strict=True) if not is_matrix]
+        orders = permutations(matrices) if len(matrices) <= MOST_LAYERS else [tuple(matrices)]
+        for order in orders:
+            widths = [inputs]
+            for block in order:
+                taken, given = reversed(block.shape) if transposed else block.shape
+                if taken != widths[-1]:
+                    break
+                widths.append(given)
+            else:
+                if (assigned := _assigned(biases, widths[1:])) is not None:
+                    yield tuple(Layer(W, b, transposed) for W, b in zip(order, assigned, strict=True))
+
+
+def _readings(blocks: Sequence[Block]) -> Iterator[tuple[bool, ...]]:
+    """Yield which blocks may be matrices: a single row or column may be either, as its name has it first."""
+    choices = []
+    for block in blocks:
+        if len(block.shape) != 2:
+            choices.append([False] if len(block.shape) < 2 else [])
+        elif min(block.shape) > 1:
+            choices.append([True])
+        else:
+            choices.append([False, True] if block.name.lower().lstrip("[._").startswith(("b", "c")) else [True, False])
+    for choice in product(*choices):
+        if any(choice):
+            yield choice
+
+
+def _assigned(biases: Sequence[Block], widths: Sequence[int]) -> list[Block | None] | None:
+    """Return the bias of each layer, in order; None where they do not fit."""
+    left = list(biases)
+    found: list[Block | None] = []
+    for width in widths:
+        fits = left and left[0].size == width
+        found.append(left.pop(0) if fits else None)
+    return None if left else found
+
+
+def _targets(y: npt.NDArray[Any], n: int, outputs: int) -> Iterator[Array]:
+    """Yield the targets as (n, o): as they are, turned, or class numbers as one-hot rows."""
+    numbers = y.astype(np.float64)
+    if y.ndim == 2:
+        if y.shape == (n, outputs):
+            yield numbers
+        if y.shape == (outputs, n) and n != outputs:
+            yield numbers.T
+    if y.size == n:
+        flat = numbers.reshape(-1)
+        if outputs == 1 and y.ndim == 1:
+            yield flat[:, None]
+        if outputs > 1 and np.array_equal(flat, np.rint(flat)):
+            for first in (0, 1):
+                if flat.min() >= first and flat.max() < first + outputs:
+                    yield np.eye(outputs)[(flat - first).astype(int)]

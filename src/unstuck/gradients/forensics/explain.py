@@ -1,0 +1,386 @@
+"""explain_gradient(): which mistake makes exactly the gradient that somebody has, and what it should be.
+
+    recognise the network          784-300-10, sigmoid, sigmoid; half the squared error ...
+    replay known mistakes on it    until one makes the same numbers, to rounding
+    else look for relations        with the right gradient: a factor, something left over, another block's
+
+Nothing is said that the numbers do not show: a block for which no known mistake makes exactly its numbers stays
+unexplained, with what narrows it down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.errors import SubjectError
+from unstuck.gradients.forensics.lines import backward_pass
+from unstuck.gradients.forensics.recognise import Recognised, described, recognise
+from unstuck.gradients.forensics.relations import Relation, relation
+from unstuck.gradients.forensics.replay import Candidate, Explained, Replay
+from unstuck.gradients.forensics.variants import SENTENCES
+from unstuck.gradients.numeric import slope
+from unstuck.subjects.handwritten import HandWritten
+from unstuck.subjects.layout import Block
+
+TOLERANCE = 1e-6
+"""Of a gradient's difference from the recognised network's, relative to its norm."""
+MOST_NUMERIC = 600
+"""Parameters of a network that was not recognised, up to which all numeric derivatives are taken."""
+POINTS = 3
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake.
+
+    Attributes:
+        kind: its name in the catalogue.
+        layer: the number of the layer it is made in, from 1; 0 where it concerns all.
+        blocks: the blocks whose gradient it spoils.
+        text: what is wrong, in a sentence.
+    """
+
+    kind: str
+    layer: int
+    blocks: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known about a gradient; `print` shows it.
+
+    Attributes:
+        recognised: the network, or None.
+        wrong: the blocks that are wrong.
+        mistakes: that make exactly the numbers given.
+        unexplained: the wrong blocks for which no known mistake does.
+        evidence: what narrows those down.
+        lines: the right backward pass; None where the network was not recognised.
+    """
+
+    recognised: Recognised | None
+    wrong: tuple[str, ...]
+    mistakes: tuple[Mistake, ...]
+    unexplained: tuple[str, ...]
+    evidence: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.wrong
+
+    def __str__(self) -> str:
+        parts = [f"recognised: {self.recognised}" if self.recognised else "the network was not recognised"]
+        if self.right:
+            return "\n".join([*parts, "the gradient is right"])
+        parts.append(f"wrong: {', '.join(self.wrong)}")
+        for number, mistake in enumerate(self.mistakes, start=1):
+            parts.append(f"  {number}. {mistake.text} ({', '.join(mistake.blocks)})")
+        if self.unexplained:
+            parts.append(f"  no known mistake makes the numbers of {', '.join(self.unexplained)}")
+        parts += [f"     {line}" for line in self.evidence]
+        if self.lines:
+            parts += ["the right backward pass:", *(f"    {line}" for line in self.lines)]
+        return "\n".join(parts)
+
+
+def explain_gradient(subject: HandWritten) -> Explanation:
+    """Name the mistakes that make exactly the gradient of a subject.
+
+    Args:
+        subject: with loss, gradient and data (X, y).
+
+    Raises:
+        SubjectError: when it has no gradient, or that is not finite at the start.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X, Y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
+    >>> def loss(p, X, Y):
+    ...     return np.mean((np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"] - Y) ** 2)
+    >>> def gradient(p, X, Y):
+    ...     a = np.tanh(X @ p["W1"] + p["b1"])
+    ...     delta = 2 * (a @ p["W2"] - Y) / Y.size
+    ...     below = delta @ p["W2"].T
+    ...     return {"W1": X.T @ (below * (1 - a**2)), "b1": below.sum(axis=0), "W2": a.T @ delta}
+    >>> start = {"W1": rng.normal(size=(3, 5)), "b1": np.zeros(5), "W2": rng.normal(size=(5, 2))}
+    >>> [mistake.text for mistake in explain_gradient(HandWritten(start, loss=loss, gradient=gradient, data=(X, Y))).mistakes]
+    ['layer 1, in the biases: the derivative of the tanh is left out']
+    """
+    with np.errstate(all="ignore"):
+        if not np.isfinite(subject.gradient(subject.w)).all():
+            raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
+        network = recognise(subject)
+        return _unrecognised(subject) if network is None else _recognised(subject, network)
+
+
+def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
+    replay = Replay(network, subject.gradient, subject.w)
+    right = [network.gradient(w) for w in replay.points]
+    wrong = [block for block in subject.blocks if _differ(block, replay.given, right)]
+    if not wrong:
+        return Explanation(network, (), (), (), ())
+    found = replay.explain()
+    mistakes = list(_mistakes(network, found))
+    explained = {one.block for one in found.explained}
+    unexplained, evidence = [], []
+    for block in wrong:
+        if block.name in explained:
+            continue
+        related = relation(block, subject.blocks, replay.points, replay.given, right)
+        if related is not None:
+            mistakes.append(_of_relation(related, _layer_of(network, block)))
+        else:
+            unexplained.append(block.name)
+            evidence.append(_evidence(block, replay.given, right))
+    return Explanation(
+        network,
+        tuple(block.name for block in wrong),
+        tuple(mistakes),
+        tuple(unexplained),
+        tuple(evidence),
+        tuple(backward_pass(network)),
+    )
+
+
+def _unrecognised(subject: HandWritten) -> Explanation:
+    """Compare with numeric derivatives, all of them where there are few."""
+    if subject.w.size > MOST_NUMERIC:
+        return Explanation(
+            None, (), (), (), (f"{subject.w.size:,} parameters are too many to differentiate one by one",)
+        )
+    random = np.random.default_rng(0)
+    size = np.sqrt(np.mean(subject.w**2)) / 4 or 0.1
+    points = [subject.w + size * random.normal(size=subject.w.shape) for _ in range(POINTS)]
+    given = [subject.gradient(w) for w in points]
+    right = [np.nan_to_num(_numeric(subject, w)) for w in points]
+    wrong = [block for block in subject.blocks if _differ(block, given, right)]
+    mistakes, unexplained, evidence = [], [], []
+    for block in wrong:
+        related = relation(block, subject.blocks, points, given, right)
+        if related is None:
+            unexplained.append(block.name)
+            evidence.append(_evidence(block, given, right))
+        else:
+            mistakes.append(_of_relation(related, 0))
+    names = tuple(block.name for block in wrong)
+    return Explanation(None, names, tuple(mistakes), tuple(unexplained), tuple(evidence))
+
+
+def _numeric(subject: HandWritten, w: Array) -> Array:
+    def along(place: int) -> float:
+        def moved(t: float) -> float:
+            there = w.copy()
+            there[place] += t
+            return subject.cost(there)
+
+        return slope(moved).value
+
+    return np.array([along(place) for place in range(len(w))])
+
+
+def _differ(block: Block, given: Sequence[Array], right: Sequence[Array]) -> bool:
+    g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (given, right))
+    return bool(np.linalg.norm(g - G) > TOLERANCE * max(np.linalg.norm(g), np.linalg.norm(G), 1e-12))
+
+
+def _layer_of(network: Recognised, block: Block) -> int:
+    layers = network.arrangement.layers
+    return next(k for k, layer in enumerate(layers, start=1) if block in (layer.W, layer.b))
+
+
+def _mistakes(network: Recognised, found: Candidate) -> Iterator[Mistake]:
+    """Yield the mistakes of a candidate, one that shows in several places once."""
+    layers = network.arrangement.layers
+    by_block = {one.block: one for one in found.explained}
+    sent_back = {(depth, where): way for depth, where, way in found.mistakes}
+
+    def named(depth: int) -> list[str]:
+        return [block.name for block in (layers[depth].W, layers[depth].b) if block is not None]
+
+    def below(depth: int) -> tuple[str, ...]:
+        return tuple(name for k in reversed(range(depth)) for name in named(k))
+
+    for depth in reversed(range(len(layers))):
+        f = described(network.activations[depth])
+        place = f"layer {depth + 1}"
+        if way := sent_back.get((depth, "loss")):
+            yield Mistake(way, depth + 1, (*named(depth), *below(depth)), f"{place}: {SENTENCES[way]}")
+        here = {name: by_block[name].ways for name in named(depth) if name in by_block}
+        back = sent_back.get((depth, "delta"))
+        everywhere = set.intersection(*(set(ways) for ways in here.values())) if here else set()
+        for way in sorted(everywhere | ({back} if back else set())):
+            assert way is not None
+            sentence = SENTENCES[way].format(f=f)
+            if way in everywhere and (way == back or depth == 0):
+                yield Mistake(way, depth + 1, (*named(depth), *below(depth)), f"{place}: {sentence}")
+            elif way in everywhere:
+                yield Mistake(way, depth + 1, tuple(here), f"{place}, in {' and '.join(here)}: {sentence}")
+            else:
+                yield Mistake(way, depth + 1, below(depth), f"{place}, on the way back to layer {depth}: {sentence}")
+        for name, ways in here.items():
+            part = "the biases" if layers[depth].b is not None and name == named(depth)[-1] else "the weights"
+            for way in ways:
+                if way not in everywhere:
+                    yield Mistake(way, depth + 1, (name,), f"{place}, in {part}: {SENTENCES[way].format(f=f)}")
+        if way := sent_back.get((depth, "carried")):
+            updated = next((one.updated for one in by_block.values() if one.updated), 0.0)
+            rate = f", at a rate of {updated:.4g}" if updated else ""
+            yield Mistake(
+                way, depth + 1, below(depth), f"{place}, on the way back to layer {depth}: {SENTENCES[way]}{rate}"
+            )
+    yield from _factors(network, found.explained)
+    yield from _penalties(network, found.explained)
+
+
+def _factors(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mistake]:
+    """Yield wrong factors: of the whole gradient, of a layer and all below it, or of a block."""
+    missing = [one for one in explained if one.ratio == 0]
+    if missing and len(missing) == len(explained) and any(any(one.penalty) for one in missing):
+        names = tuple(one.block for one in missing)
+        yield Mistake(
+            "disconnected",
+            0,
+            names,
+            "the data's part of the loss does not reach the parameters: only the penalty is differentiated",
+        )
+        return
+    for one in missing:
+        yield Mistake(
+            "missing", _number(network, one), (one.block,), f"{one.block}: the gradient of the data is missing"
+        )
+    ratios = {one.block: one.ratio for one in explained if one.ratio}
+    if not ratios:
+        return
+    [(usual, times)] = Counter(_rounded(r) for r in ratios.values()).most_common(1)
+    if len(ratios) == 1 or times < 2:
+        usual = 1.0
+    if times > len(ratios) / 2 and usual != 1:
+        whole = tuple(ratios)
+        yield Mistake("factor", 0, whole, f"the whole gradient is {_times(usual, network)}")
+    else:
+        usual = 1.0
+    layers = network.arrangement.layers
+    so_far = usual
+    for depth in reversed(range(len(layers))):
+        names = [b.name for b in (layers[depth].W, layers[depth].b) if b is not None and b.name in ratios]
+        own = {_rounded(ratios[name]) for name in names}
+        rest = [
+            ratios[b.name]
+            for k in range(depth)
+            for b in (layers[k].W, layers[k].b)
+            if b is not None and b.name in ratios
+        ]
+        common = own.pop() if len(own) == 1 and len(names) > 1 else None
+        if common is not None and common != _rounded(so_far) and all(_rounded(r) == common for r in rest):
+            below = tuple(names) + tuple(
+                b.name for k in reversed(range(depth)) for b in (layers[k].W, layers[k].b) if b is not None
+            )
+            yield Mistake("factor", depth + 1, below, f"layer {depth + 1}: delta is {_times(common / so_far, network)}")
+            so_far = common
+            continue
+        for name in names:
+            r = ratios[name] / so_far
+            if _rounded(r) != 1:
+                yield Mistake("factor", depth + 1, (name,), f"{name} is {_times(r, network)}")
+
+
+def _penalties(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mistake]:
+    """Yield what is wrong with the penalty's derivative, of all weights and of all biases together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    biases = {layer.b.name for layer in network.arrangement.layers if layer.b is not None}
+    for one in explained:
+        for k, (got, wanted) in enumerate(zip(one.penalty, one.wanted, strict=True)):
+            allowed = 1e-6 * max(abs(got), abs(wanted))
+            if (
+                abs(got - wanted) <= allowed
+                or abs(got - one.ratio * wanted) <= allowed
+                or max(abs(got), abs(wanted)) < 1e-13
+            ):
+                continue
+            w = ("w", "sign(w)", "1")[k].replace("w", "b" if one.block in biases else "W")
+            if not _matters(got):
+                kind, text = "penalty missing", f"the penalty's gradient, {wanted:.6g} {w}, is missing"
+            elif not _matters(wanted):
+                kind, text = (
+                    "penalty not in the loss",
+                    f"{got:.6g} {w} is added, which no part of the loss has as its derivative",
+                )
+            else:
+                kind = "penalty factor"
+                text = f"the penalty's gradient is {got:.6g} {w} where the loss asks for {wanted:.6g} {w}, {_times(got / wanted, network)}"
+            groups.setdefault((kind, text), []).append(one.block)
+    for (kind, text), names in groups.items():
+        yield Mistake(kind, 0, tuple(names), text)
+
+
+def _matters(coefficient: float) -> bool:
+    return abs(coefficient) > 1e-13
+
+
+def _of_relation(found: Relation, layer: int) -> Mistake:
+    block = found.block
+    texts = {
+        "factor": f"{block} is {found.ratio:.6g} times the right gradient",
+        "missing": f"{block} is zero: its gradient is missing",
+        "other block": f"{block} holds {_often(found.ratio)}the gradient of {found.other}",
+        "transposed": f"{block} is {_often(found.ratio)}the transpose of the right gradient",
+        "point before": f"{block} is {_often(found.ratio)}the gradient at the parameters of the call before: it is one step late",
+        "left over": f"{block} is {_often(found.ratio)}the right gradient and {_left(found)}",
+        "penalty alone": f"{block} is {_left(found)} and nothing else: the data do not reach it",
+    }
+    return Mistake(found.kind, layer, (block,), texts[found.kind])
+
+
+def _often(ratio: float) -> str:
+    return "" if abs(ratio - 1) < 1e-6 else f"{ratio:.6g} times "
+
+
+def _left(found: Relation) -> str:
+    names = ("w", "sign(w)", "")
+    return " + ".join(f"{c:.6g} {name}".strip() for c, name in zip(found.left_over, names, strict=True) if c)
+
+
+def _number(network: Recognised, one: Explained) -> int:
+    layers = network.arrangement.layers
+    return next(k for k, layer in enumerate(layers, 1) if one.block in {b.name for b in (layer.W, layer.b) if b})
+
+
+def _rounded(ratio: float) -> float:
+    return float(f"{ratio:.6g}")
+
+
+def _times(ratio: float, network: Recognised) -> str:
+    """Return "twice as large as it should be", and where a factor like that comes from."""
+    n, o = network.arrangement.Y.shape
+    known = {
+        -1.0: "of the wrong sign",
+        2.0: "twice as large as it should be",
+        0.5: "half as large as it should be",
+        float(n): f"{n} times too large, the number of rows: it is summed over the rows where the loss is averaged",
+        1 / n: f"{n} times too small, the number of rows: it is averaged over the rows once too often",
+        float(o): f"{o} times too large, the number of outputs",
+        1 / o: f"{o} times too small, the number of outputs",
+    }
+    for sign in (1, -1):
+        for value, text in known.items():
+            if abs(ratio / (sign * value) - 1) < 1e-6:
+                return text if sign == 1 else f"{text}, and of the wrong sign"
+    return f"{ratio:.6g} times what it should be"
+
+
+def _evidence(block: Block, given: Sequence[Array], right: Sequence[Array]) -> str:
+    g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (given, right))
+    norms = float(np.linalg.norm(g)), float(np.linalg.norm(G))
+    cosine = float(g @ G) / (norms[0] * norms[1]) if all(norms) else 0.0
+    wrong = np.abs(g - G) > TOLERANCE * (np.abs(G) + np.abs(G).max())
+    return (
+        f"{block.name}: {wrong.mean():.0%} of its entries are wrong; it points {np.degrees(np.arccos(np.clip(cosine, -1, 1))):.0f}° "
+        f"away from the right gradient and is {norms[0] / norms[1] if norms[1] else np.inf:.3g} times as long"
+    )

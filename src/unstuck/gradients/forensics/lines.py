@@ -1,0 +1,102 @@
+"""The right backward pass of a recognised network, as lines of NumPy in the person's own names and orientation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from unstuck.functions.activations import Activation, LeakyReLU
+from unstuck.functions.losses import Loss
+from unstuck.functions.pairs import sensible_pair
+from unstuck.gradients.forensics.recognise import TERMS, Recognised
+
+DERIVATIVES = {
+    "sigmoid": "a{k} * (1 - a{k})",
+    "tanh": "(1 - a{k}**2)",
+    "relu": "(z{k} > 0)",
+    "softplus": "sigmoid(z{k})",
+    "exponential": "a{k}",
+}
+SLOPES = {
+    "squared_error": ("(a{k} - Y)", 2.0),
+    "absolute_error": ("np.sign(a{k} - Y)", 1.0),
+    "huber": ("np.clip(a{k} - Y, -1, 1)", 1.0),
+    "binary_crossentropy": ("(a{k} - Y) / (a{k} * (1 - a{k}))", 1.0),
+    "categorical_crossentropy": ("-Y / a{k}", 1.0),
+    "hinge": ("-Y * (Y * a{k} < 1)", 1.0),
+    "poisson": ("(1 - Y / a{k})", 1.0),
+}
+"""Dl/da of each loss summed over outputs and rows, and the number that stands before it."""
+
+
+def backward_pass(network: Recognised) -> Iterator[str]:
+    """Yield the lines, from the output to the input."""
+    layers, activations = network.arrangement.layers, network.activations
+    in_columns, last = network.arrangement.in_columns, len(layers)
+    for k in range(last, 0, -1):
+        layer, f = layers[k - 1], activations[k - 1]
+        if k == last:
+            yield from _output(network, f, network.loss, k)
+        else:
+            W = layers[k].W.name
+            above = layers[k]
+            if in_columns:
+                back = f"{W if not above.transposed else W + '.T'} @ delta{k + 1}"
+            else:
+                back = f"delta{k + 1} @ {W if above.transposed else W + '.T'}"
+            factor = _derivative(f, k)
+            yield f"delta{k} = ({back}) * {factor}" if factor else f"delta{k} = {back}"
+        x = f"a{k - 1}" if k > 1 else "X"
+        product = {
+            (False, False): f"{x}.T @ delta{k}",
+            (False, True): f"delta{k}.T @ {x}",
+            (True, False): f"{x} @ delta{k}.T",
+            (True, True): f"delta{k} @ {x}.T",
+        }[in_columns, layer.transposed]
+        yield f"d{layer.W.name} = {product}{_penalty(network, layer.W.name, on_biases=False)}"
+        if layer.b is not None:
+            keep = ", keepdims=True" if len(layer.b.shape) == 2 else ""
+            axis = 1 if in_columns else 0
+            yield f"d{layer.b.name} = delta{k}.sum(axis={axis}{keep}){_penalty(network, layer.b.name, on_biases=True)}"
+
+
+def _output(network: Recognised, f: Activation, loss: Loss, k: int) -> Iterator[str]:
+    n, o = network.arrangement.Y.shape
+    if sensible_pair(f, loss) is not None:
+        yield f"delta{k} = {_scaled(f'(a{k} - Y)', network.scale, n, o)}"
+        return
+    slope, number = SLOPES[loss.kind]
+    slope = _scaled(slope.format(k=k), network.scale * number, n, o)
+    if f.kind == "softmax":
+        axis = 0 if network.arrangement.in_columns else 1
+        yield f"da{k} = {slope}"
+        yield f"delta{k} = a{k} * (da{k} - (da{k} * a{k}).sum(axis={axis}, keepdims=True))"
+    else:
+        factor = _derivative(f, k)
+        yield f"delta{k} = {slope} * {factor}" if factor else f"delta{k} = {slope}"
+
+
+def _derivative(f: Activation, k: int) -> str:
+    if f.kind == "identity":
+        return ""
+    if isinstance(f, LeakyReLU):
+        return f"np.where(z{k} > 0, 1, {f.slope:g})"
+    return DERIVATIVES.get(f.kind, f"{f.kind}_derivative(z{{k}})").format(k=k)
+
+
+def _scaled(text: str, scale: float, n: int, o: int) -> str:
+    for divided, name in ((1, ""), (n, f" / {n}"), (o, f" / {o}"), (n * o, f" / {n * o}")):
+        for number, before in ((1.0, ""), (2.0, "2 * "), (0.5, "0.5 * ")):
+            if abs(scale * divided / number - 1) < 1e-8:
+                return f"{before}{text}{name}"
+    return f"{scale:.6g} * {text}"
+
+
+def _penalty(network: Recognised, name: str, *, on_biases: bool) -> str:
+    shapes = {"²": f"{name}", "|": f"np.sign({name})"}
+    text = ""
+    for term, coefficient in network.penalty.items():
+        if TERMS[term][0] == on_biases:
+            shape = next((shape for mark, shape in shapes.items() if mark in term), "")
+            factor = 2 * coefficient if "²" in term else coefficient
+            text += f" + {factor:.6g} * {shape}" if shape else f" + {factor:.6g}"
+    return text

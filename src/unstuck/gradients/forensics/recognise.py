@@ -1,0 +1,276 @@
+"""What network a person's functions are: activations, loss, reduction and penalty that reproduce the loss to rounding.
+
+The loss is called at some points w_k around the start. For every choice of activations and loss function the candidate
+
+    L(w) = alpha sum_r l_r(w) + beta sum W^2 + gamma sum b^2 + beta' sum |W| + gamma' sum |b| + beta'' sum W + ...
+
+is linear in what is unknown of it, so its coefficients are fitted, and a candidate is believed when nothing but
+rounding is left over. alpha then tells the reduction (1/n, 1/2n, 1/no, ...), the rest the penalty. A term whose absence
+the numbers do not show is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.functions.activations import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    Exponential,
+    HardSigmoid,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from unstuck.functions.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Hinge,
+    Huber,
+    Loss,
+    Poisson,
+    SquaredError,
+)
+from unstuck.gradients.forensics.arrangement import Arrangement, Layer, arrangements
+from unstuck.subjects.handwritten import HandWritten
+
+HIDDEN: tuple[Activation, ...] = (
+    Sigmoid(),
+    Tanh(),
+    ReLU(),
+    LeakyReLU(),
+    Identity(),
+    LeakyReLU(slope=0.1),
+    LeakyReLU(slope=0.2),
+    ELU(),
+    SELU(),
+    GELU(),
+    SiLU(),
+    Softplus(),
+    Softsign(),
+    HardSigmoid(),
+    Softmax(),
+)
+OUTPUT = (*HIDDEN, Exponential())
+LOSSES: tuple[Loss, ...] = (
+    SquaredError(outputs="sum"),
+    CategoricalCrossEntropy(),
+    BinaryCrossEntropy(outputs="sum"),
+    AbsoluteError(outputs="sum"),
+    Huber(outputs="sum"),
+    Hinge(outputs="sum"),
+    Poisson(outputs="sum"),
+)
+POINTS = 14
+ROUNDING = {8: 1e-11, 4: 1e-5, 2: 1e-2}
+"""What may be left over, relative to the loss, by the bytes of the number that the loss returns."""
+MOST_MIXED = 2
+"""Hidden layers of different activations are looked for up to so many of them."""
+
+TERMS: dict[str, tuple[bool, Callable[[Array], float], Callable[[Array], Array]]] = {
+    "sum W²": (False, lambda W: float(np.sum(W * W)), lambda W: 2 * W),
+    "sum b²": (True, lambda b: float(np.sum(b * b)), lambda b: 2 * b),
+    "sum |W|": (False, lambda W: float(np.abs(W).sum()), np.sign),
+    "sum |b|": (True, lambda b: float(np.abs(b).sum()), np.sign),
+    "sum W": (False, lambda W: float(W.sum()), np.ones_like),
+    "sum b": (True, lambda b: float(b.sum()), np.ones_like),
+}
+"""The terms of a penalty: whether it is of the biases, its value and its derivative."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A network that reproduces the loss.
+
+    Attributes:
+        arrangement: its layers and data.
+        activations: of every layer.
+        loss: with its outputs and rows summed.
+        scale: alpha, which multiplies that sum.
+        penalty: the coefficients of TERMS that are not zero.
+        left_over: the largest difference from the person's loss, relative to it.
+    """
+
+    arrangement: Arrangement
+    activations: tuple[Activation, ...]
+    loss: Loss
+    scale: float
+    penalty: dict[str, float] = field(default_factory=dict)
+    left_over: float = 0.0
+
+    def forward(self, w: Array) -> list[tuple[Array, Array, Array]]:
+        """Return x, z and a of every layer, each of n rows."""
+        x = self.arrangement.X
+        traces: list[tuple[Array, Array, Array]] = []
+        for layer, f in zip(self.arrangement.layers, self.activations, strict=True):
+            z = x @ layer.weights(w) + layer.biases(w)
+            traces.append((x, z, f.value(z)))
+            x = traces[-1][2]
+        return traces
+
+    def penalty_gradient(self, name: str, parameters: Array) -> Array:
+        """Return the derivative of the penalty's term on W or b, "W" or "b", by those parameters."""
+        g = np.zeros_like(parameters)
+        for term, coefficient in self.penalty.items():
+            on_biases, _, derivative = TERMS[term]
+            if on_biases == (name == "b"):
+                g += coefficient * derivative(parameters)
+        return g
+
+    def gradient(self, w: Array) -> Array:
+        """Return dL/dw by backprop, in the person's layout, of shape (P,)."""
+        g = np.zeros_like(w)
+        traces = self.forward(w)
+        da = self.loss.derivative(self.arrangement.Y, traces[-1][2]) * self.scale
+        for layer, f, (x, z, a) in reversed(list(zip(self.arrangement.layers, self.activations, traces, strict=True))):
+            delta = f.backward(z, a, da)
+            W = layer.weights(w)
+            layer.weights(g)[...] = x.T @ delta + self.penalty_gradient("W", W)
+            if layer.b is not None:
+                b = layer.biases(w)
+                layer.b.of(g)[...] = (delta.sum(axis=0) + self.penalty_gradient("b", b)).reshape(layer.b.shape)
+            da = delta @ W.T
+        return g
+
+    def __str__(self) -> str:
+        widths = "-".join(map(str, self.arrangement.widths))
+        activations = ", ".join(map(described, self.activations))
+        terms = [f"{self._reduction()}"]
+        terms += [f"{coefficient:.6g} {term}" for term, coefficient in self.penalty.items()]
+        return f"{widths}, {activations}; loss = {' + '.join(terms)}"
+
+    def _reduction(self) -> str:
+        n, o = self.arrangement.Y.shape
+        name = self.loss.kind.replace("_", " ")
+        for factor, half in ((1.0, ""), (0.5, "half the "), (2.0, "twice the ")):
+            for divided, words in (
+                (1, "summed over outputs and rows"),
+                (n, "summed over the outputs, averaged over the rows"),
+                (o, "averaged over the outputs, summed over the rows"),
+                (n * o, "averaged over outputs and rows"),
+            ):
+                if abs(self.scale * divided / factor - 1) < 1e-8:
+                    return f"{half}{name} {words if o > 1 else words.split(', ')[-1]}"
+        return f"{self.scale:.6g} times the {name} summed over outputs and rows"
+
+
+def described(f: Activation) -> str:
+    """Return the name of an activation, with its slope where it has one."""
+    slope = f"({f.slope:g})" if isinstance(f, LeakyReLU) else ""
+    return f.kind.replace("_", " ") + slope
+
+
+def points_around(w: Array, layers: tuple[Layer, ...], count: int, seed: int = 0) -> list[Array]:
+    """Return some parameters like w: each block moved by about half its size, or by 0.1 where it is all zeros."""
+    random = np.random.default_rng(seed)
+    spread = np.zeros_like(w)
+    for layer in layers:
+        for block in filter(None, (layer.W, layer.b)):
+            spread[block.part] = np.sqrt(np.mean(w[block.part] ** 2)) / 2 or 0.1
+    return [w + spread * random.normal(size=w.shape) for _ in range(count)]
+
+
+def recognise(subject: HandWritten) -> Recognised | None:
+    """Return a network that computes the subject's loss, or None where none of those known does."""
+    with np.errstate(all="ignore"):
+        for arrangement in arrangements(subject.blocks, subject.data):
+            points = points_around(subject.w, arrangement.layers, POINTS)
+            returned = [subject.loss_as_returned(point) for point in points]
+            losses = np.array([float(np.asarray(value).reshape(-1)[0]) for value in returned])
+            finite = np.isfinite(losses)
+            if finite.sum() < POINTS - 3:
+                return None
+            points = [point for point, is_finite in zip(points, finite, strict=True) if is_finite]
+            tolerance = ROUNDING.get(getattr(returned[0], "dtype", np.dtype(float)).itemsize, ROUNDING[8])
+            found = _fitting(arrangement, points, losses[finite], tolerance)
+            if found is not None:
+                return found
+    return None
+
+
+def _fitting(arrangement: Arrangement, points: list[Array], losses: Array, tolerance: float) -> Recognised | None:
+    penalties = np.array([[_term(arrangement, term, w) for term in TERMS] for w in points])
+    for hidden, last in _hidden_layers(arrangement, points):
+        for f in OUTPUT:
+            outputs = [f.value(z) for z in last]
+            if not all(np.isfinite(A).all() for A in outputs):
+                continue
+            for loss in LOSSES:
+                sums = np.array([loss.per_row(arrangement.Y, A).sum() for A in outputs])
+                fitted = _coefficients(np.column_stack([sums, penalties]), losses, tolerance)
+                if fitted is not None and fitted[0][0] != 0:
+                    c, left_over = fitted
+                    penalty = {term: float(value) for term, value in zip(TERMS, c[1:], strict=True) if value}
+                    return Recognised(arrangement, (*hidden, f), loss, float(c[0]), penalty, left_over)
+    return None
+
+
+def _hidden_layers(
+    arrangement: Arrangement, points: list[Array]
+) -> Iterator[tuple[tuple[Activation, ...], list[Array]]]:
+    """Yield the hidden activations, all layers alike first, and the last layer's z at every point."""
+    *below, top = arrangement.layers
+    alike = [(f,) * len(below) for f in HIDDEN] if below else [()]
+    mixed = product(HIDDEN, repeat=len(below)) if 1 < len(below) <= MOST_MIXED else ()
+    kept: dict[tuple[Activation, ...], list[Array]] = {(): [arrangement.X] * len(points)}
+
+    def activations(hidden: tuple[Activation, ...]) -> list[Array]:
+        if hidden not in kept:
+            layer = below[len(hidden) - 1]
+            x = activations(hidden[:-1])
+            value = hidden[-1].value
+            made = [value(a @ layer.weights(w) + layer.biases(w)) for a, w in zip(x, points, strict=True)]
+            if len(hidden) == len(below):
+                return made
+            kept[hidden] = made
+        return kept[hidden]
+
+    for hidden in (*alike, *(one for one in mixed if len(set(one)) > 1)):
+        x = activations(hidden)
+        yield hidden, [a @ top.weights(w) + top.biases(w) for a, w in zip(x, points, strict=True)]
+
+
+def _term(arrangement: Arrangement, term: str, w: Array) -> float:
+    on_biases, value, _ = TERMS[term]
+    parts = [layer.biases(w) if on_biases else layer.weights(w) for layer in arrangement.layers]
+    return sum(map(value, parts))
+
+
+def _coefficients(F: Array, losses: Array, tolerance: float) -> tuple[Array, float] | None:
+    """Return c with F c = losses to rounding, as many of them zero as the numbers allow, and what is left over."""
+    if not np.isfinite(F).all():
+        return None
+    size = np.abs(losses).max()
+    norms = np.linalg.norm(F, axis=0)
+    columns = [k for k in range(F.shape[1]) if norms[k] > 0]
+
+    def fit(chosen: list[int]) -> tuple[Array, float]:
+        c, *_ = np.linalg.lstsq(F[:, chosen] / norms[chosen], losses, rcond=None)
+        return c / norms[chosen], float(np.abs(F[:, chosen] @ (c / norms[chosen]) - losses).max()) / size
+
+    c, left_over = fit(columns)
+    if left_over > tolerance or columns[0] != 0:
+        return None
+    floor = max(4 * left_over, 1e-15)
+    for k in reversed(columns[1:]):  # the rarest term first
+        fewer = [column for column in columns if column != k]
+        if fit(fewer)[1] <= floor:
+            columns = fewer
+    c, left_over = fit(columns)
+    found = np.zeros(F.shape[1])
+    found[columns] = c
+    return found, left_over
