@@ -10,7 +10,6 @@ unexplained, with what narrows it down.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +31,8 @@ TOLERANCE = 1e-6
 MOST_NUMERIC = 600
 """Parameters of a network that was not recognised, up to which all numeric derivatives are taken."""
 POINTS = 3
+NEGLIGIBLE = 1e-13
+"""What rounding may leave of a factor of the penalty that is zero."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _mistakes(network: Recognised, found: Candidate) -> Iterator[Mistake]:
         place = f"layer {depth + 1}"
         if way := sent_back.get((depth, "loss")):
             yield Mistake(way, depth + 1, (*named(depth), *below(depth)), f"{place}: {SENTENCES[way]}")
-        here = {name: by_block[name].ways for name in named(depth) if name in by_block}
+        here = {name: by_block[name].ways for name in named(depth) if name in by_block and by_block[name].ratio}
         back = sent_back.get((depth, "delta"))
         everywhere = set.intersection(*(set(ways) for ways in here.values())) if here else set()
         for way in sorted(everywhere | ({back} if back else set())):
@@ -236,11 +237,10 @@ def _mistakes(network: Recognised, found: Candidate) -> Iterator[Mistake]:
                 way, depth + 1, below(depth), f"{place}, on the way back to layer {depth}: {SENTENCES[way]}{rate}"
             )
     yield from _factors(network, found.explained)
-    yield from _penalties(network, found.explained)
 
 
 def _factors(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mistake]:
-    """Yield wrong factors: of the whole gradient, of a layer and all below it, or of a block."""
+    """Yield what is missing, and wrong factors: the reading with the fewest mistakes."""
     missing = [one for one in explained if one.ratio == 0]
     if missing and len(missing) == len(explained) and any(any(one.penalty) for one in missing):
         names = tuple(one.block for one in missing)
@@ -255,73 +255,67 @@ def _factors(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mi
         yield Mistake(
             "missing", _number(network, one), (one.block,), f"{one.block}: the gradient of the data is missing"
         )
-    ratios = {one.block: one.ratio for one in explained if one.ratio}
-    if not ratios:
-        return
-    [(usual, times)] = Counter(_rounded(r) for r in ratios.values()).most_common(1)
-    if len(ratios) == 1 or times < 2:
-        usual = 1.0
-    if times > len(ratios) / 2 and usual != 1:
-        whole = tuple(ratios)
-        yield Mistake("factor", 0, whole, f"the whole gradient is {_times(usual, network)}")
-    else:
-        usual = 1.0
+    of_whole = {1.0} | {one.ratio for one in explained if one.ratio}
+    readings = [[*_ratios(network, explained, whole), *_penalties(network, explained, whole)] for whole in of_whole]
+    yield from min(readings, key=len)
+
+
+def _ratios(network: Recognised, explained: Sequence[Explained], whole: float) -> Iterator[Mistake]:
+    """Yield wrong factors, if the whole gradient is taken to be so many times too large."""
+    ratios = {one.block: one.ratio / whole for one in explained if one.ratio}
+    if not _is_one(whole):
+        yield Mistake("factor", 0, tuple(ratios), f"the whole gradient is {_times(whole, network)}")
     layers = network.arrangement.layers
-    so_far = usual
+    names = [[b.name for b in (layer.W, layer.b) if b is not None and b.name in ratios] for layer in layers]
+    so_far = 1.0
     for depth in reversed(range(len(layers))):
-        names = [b.name for b in (layers[depth].W, layers[depth].b) if b is not None and b.name in ratios]
-        own = {_rounded(ratios[name]) for name in names}
-        rest = [
-            ratios[b.name]
-            for k in range(depth)
-            for b in (layers[k].W, layers[k].b)
-            if b is not None and b.name in ratios
-        ]
-        common = own.pop() if len(own) == 1 and len(names) > 1 else None
-        if common is not None and common != _rounded(so_far) and all(_rounded(r) == common for r in rest):
-            below = tuple(names) + tuple(
-                b.name for k in reversed(range(depth)) for b in (layers[k].W, layers[k].b) if b is not None
-            )
-            yield Mistake("factor", depth + 1, below, f"layer {depth + 1}: delta is {_times(common / so_far, network)}")
-            so_far = common
-            continue
-        for name in names:
-            r = ratios[name] / so_far
-            if _rounded(r) != 1:
-                yield Mistake("factor", depth + 1, (name,), f"{name} is {_times(r, network)}")
+        here_and_below = [name for k in range(depth, -1, -1) for name in names[k]]
+        delta = ratios[here_and_below[0]] if here_and_below else 1.0
+        if (
+            len(here_and_below) > 1
+            and not _is_one(delta / so_far)
+            and all(_is_one(ratios[name] / delta) for name in here_and_below)
+        ):
+            text = f"layer {depth + 1}: delta is {_times(delta / so_far, network)}"
+            yield Mistake("factor", depth + 1, tuple(here_and_below), text)
+            so_far = delta
+        for name in names[depth]:
+            if not _is_one(ratios[name] / so_far):
+                text = f"{name} is {_times(ratios[name] / so_far, network)}"
+                yield Mistake("factor", depth + 1, (name,), text)
 
 
-def _penalties(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mistake]:
-    """Yield what is wrong with the penalty's derivative, of all weights and of all biases together."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    biases = {layer.b.name for layer in network.arrangement.layers if layer.b is not None}
+def _is_one(ratio: float) -> bool:
+    return abs(ratio - 1) < 1e-6
+
+
+def _penalties(network: Recognised, explained: Sequence[Explained], whole: float) -> Iterator[Mistake]:
+    """Yield what is wrong with the penalty's derivative, if the whole gradient is so many times too large."""
+    groups: dict[tuple[str, float, int], list[Explained]] = {}
     for one in explained:
+        if not one.ratio and not any(one.penalty):
+            continue
         for k, (got, wanted) in enumerate(zip(one.penalty, one.wanted, strict=True)):
             allowed = 1e-6 * max(abs(got), abs(wanted))
-            if (
-                abs(got - wanted) <= allowed
-                or abs(got - one.ratio * wanted) <= allowed
-                or max(abs(got), abs(wanted)) < 1e-13
-            ):
+            negligible = max(abs(got), abs(wanted)) < NEGLIGIBLE
+            if negligible or abs(got - whole * wanted) <= allowed:
                 continue
-            w = ("w", "sign(w)", "1")[k].replace("w", "b" if one.block in biases else "W")
-            if not _matters(got):
-                kind, text = "penalty missing", f"the penalty's gradient, {wanted:.6g} {w}, is missing"
-            elif not _matters(wanted):
-                kind, text = (
-                    "penalty not in the loss",
-                    f"{got:.6g} {w} is added, which no part of the loss has as its derivative",
-                )
+            if abs(got) < NEGLIGIBLE:
+                group = ("penalty missing", wanted, k)
+            elif abs(wanted) < NEGLIGIBLE:
+                group = ("penalty not in the loss", _rounded(got), k)
             else:
-                kind = "penalty factor"
-                text = f"the penalty's gradient is {got:.6g} {w} where the loss asks for {wanted:.6g} {w}, {_times(got / wanted, network)}"
-            groups.setdefault((kind, text), []).append(one.block)
-    for (kind, text), names in groups.items():
-        yield Mistake(kind, 0, tuple(names), text)
-
-
-def _matters(coefficient: float) -> bool:
-    return abs(coefficient) > 1e-13
+                group = ("penalty factor", _rounded(got / wanted / whole), k)
+            groups.setdefault(group, []).append(one)
+    for (kind, number, k), ones in groups.items():
+        w = ("w", "sign(w)", "1")[k]
+        text = {
+            "penalty missing": f"the penalty's gradient, {number:.6g} {w}, is missing",
+            "penalty not in the loss": f"{number:.6g} {w} is added, which is no part of the loss's derivative",
+            "penalty factor": f"the penalty's gradient is {ones[0].penalty[k]:.6g} {w} where the loss asks for "
+            f"{ones[0].wanted[k]:.6g} {w}: {_times(number, network)}",
+        }[kind]
+        yield Mistake(kind, 0, tuple(one.block for one in ones), text)
 
 
 def _of_relation(found: Relation, layer: int) -> Mistake:

@@ -75,10 +75,13 @@ LOSSES: tuple[Loss, ...] = (
     Hinge(outputs="sum"),
     Poisson(outputs="sum"),
 )
+MIXED: tuple[Activation, ...] = (Sigmoid(), Tanh(), ReLU(), LeakyReLU(), ELU(), SiLU(), Softplus(), GELU(), Identity())
+"""Those that are tried where hidden layers differ."""
 POINTS = 14
+SCREENED = 5
 ROUNDING = {8: 1e-11, 4: 1e-5, 2: 1e-2}
 """What may be left over, relative to the loss, by the bytes of the number that the loss returns."""
-MOST_MIXED = 2
+MOST_MIXED = 3
 """Hidden layers of different activations are looked for up to so many of them."""
 
 TERMS: dict[str, tuple[bool, Callable[[Array], float], Callable[[Array], Array]]] = {
@@ -189,34 +192,82 @@ def recognise(subject: HandWritten) -> Recognised | None:
     with np.errstate(all="ignore"):
         for arrangement in arrangements(subject.blocks, subject.data):
             points = points_around(subject.w, arrangement.layers, POINTS)
-            returned = [subject.loss_as_returned(point) for point in points]
-            losses = np.array([float(np.asarray(value).reshape(-1)[0]) for value in returned])
-            finite = np.isfinite(losses)
-            if finite.sum() < POINTS - 3:
-                return None
-            points = [point for point, is_finite in zip(points, finite, strict=True) if is_finite]
-            tolerance = ROUNDING.get(getattr(returned[0], "dtype", np.dtype(float)).itemsize, ROUNDING[8])
-            found = _fitting(arrangement, points, losses[finite], tolerance)
-            if found is not None:
-                return found
+            first = subject.loss_as_returned(points[0])
+            tolerance = ROUNDING.get(getattr(first, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
+            screen = Screen(arrangement, _flipped(points[0], SCREENED), subject.cost, tolerance)
+            for activations, loss in screen.passing():
+                losses = np.array([subject.cost(w) for w in points])
+                found = _fitted(arrangement, activations, loss, points, losses, tolerance)
+                if found is not None:
+                    return found
     return None
 
 
-def _fitting(arrangement: Arrangement, points: list[Array], losses: Array, tolerance: float) -> Recognised | None:
+def _flipped(w: Array, count: int) -> list[Array]:
+    """Return w with random signs: sums of squares and of sizes, the usual penalties, are the same for all of them."""
+    random = np.random.default_rng(2)
+    return [w * random.choice([-1.0, 1.0], size=w.shape) for _ in range(count)]
+
+
+class Screen:
+    """Finds the activations and losses whose differences between some points are in proportion to the person's."""
+
+    def __init__(self, arrangement: Arrangement, points: list[Array], cost: Callable[[Array], float], tolerance: float):
+        self.arrangement = arrangement
+        losses = np.array([cost(w) for w in points])
+        finite = np.isfinite(losses)
+        self.points = [w for w, is_finite in zip(points, finite, strict=True) if is_finite]
+        self.differences = losses[finite] - losses[finite][:1]
+        self.allowed = 1e4 * tolerance * np.abs(losses[finite]).max(initial=0)
+
+    def passing(self) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
+        """Yield those that pass, all hidden layers alike first."""
+        if len(self.points) < 3:
+            return
+        for hidden, last in _hidden_layers(self.arrangement, self.points):
+            for f in OUTPUT:
+                outputs = [f.value(z) for z in last]
+                for loss in LOSSES:
+                    if self._is_in_proportion(loss, outputs):
+                        yield (*hidden, f), loss
+
+    def _is_in_proportion(self, loss: Loss, outputs: list[Array]) -> bool:
+        sums: list[float] = []
+        for A in outputs:
+            sums.append(float(loss.per_row(self.arrangement.Y, A).sum()))
+            if not np.isfinite(sums[-1]):
+                return False
+            if len(sums) == 3 and not self._fits(np.array(sums)):
+                return False
+        return self._fits(np.array(sums))
+
+    def _fits(self, sums: Array) -> bool:
+        made, wanted = sums - sums[0], self.differences[: len(sums)]
+        norm = made @ made
+        return bool(norm) and bool(np.abs(wanted - (wanted @ made) / norm * made).max() <= self.allowed)
+
+
+def _fitted(
+    arrangement: Arrangement,
+    activations: tuple[Activation, ...],
+    loss: Loss,
+    points: list[Array],
+    losses: Array,
+    tolerance: float,
+) -> Recognised | None:
+    """Return the network with its scale and penalty, if it reproduces the losses."""
+    candidate = Recognised(arrangement, activations, loss, 1.0)
+    sums = np.array([loss.per_row(arrangement.Y, candidate.forward(w)[-1][2]).sum() for w in points])
     penalties = np.array([[_term(arrangement, term, w) for term in TERMS] for w in points])
-    for hidden, last in _hidden_layers(arrangement, points):
-        for f in OUTPUT:
-            outputs = [f.value(z) for z in last]
-            if not all(np.isfinite(A).all() for A in outputs):
-                continue
-            for loss in LOSSES:
-                sums = np.array([loss.per_row(arrangement.Y, A).sum() for A in outputs])
-                fitted = _coefficients(np.column_stack([sums, penalties]), losses, tolerance)
-                if fitted is not None and fitted[0][0] != 0:
-                    c, left_over = fitted
-                    penalty = {term: float(value) for term, value in zip(TERMS, c[1:], strict=True) if value}
-                    return Recognised(arrangement, (*hidden, f), loss, float(c[0]), penalty, left_over)
-    return None
+    usable = np.isfinite(losses) & np.isfinite(sums)
+    if usable.sum() <= len(TERMS) + 2:
+        return None
+    fitted = _coefficients(np.column_stack([sums, penalties])[usable], losses[usable], tolerance)
+    if fitted is None or not fitted[0][0]:
+        return None
+    c, left_over = fitted
+    penalty = {term: float(value) for term, value in zip(TERMS, c[1:], strict=True) if value}
+    return Recognised(arrangement, activations, loss, float(c[0]), penalty, left_over)
 
 
 def _hidden_layers(
@@ -225,7 +276,7 @@ def _hidden_layers(
     """Yield the hidden activations, all layers alike first, and the last layer's z at every point."""
     *below, top = arrangement.layers
     alike = [(f,) * len(below) for f in HIDDEN] if below else [()]
-    mixed = product(HIDDEN, repeat=len(below)) if 1 < len(below) <= MOST_MIXED else ()
+    mixed = product(MIXED, repeat=len(below)) if 1 < len(below) <= MOST_MIXED else ()
     kept: dict[tuple[Activation, ...], list[Array]] = {(): [arrangement.X] * len(points)}
 
     def activations(hidden: tuple[Activation, ...]) -> list[Array]:

@@ -14,7 +14,7 @@ derivative tell a penalty that is missing, doubled or where it does not belong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,7 @@ from unstuck.arrays import Array
 from unstuck.gradients.forensics.arrangement import Layer
 from unstuck.gradients.forensics.recognise import TERMS, Recognised, points_around
 from unstuck.gradients.forensics.variants import (
+    SENTENCES,
     bias_gradients,
     carried,
     deltas,
@@ -79,9 +80,10 @@ class Candidate:
 
     @property
     def cost(self) -> tuple[int, int, int]:
-        """Fewer blocks left unexplained, then fewer kinds of mistakes, then fewer places."""
-        named = {way for _, _, way in self.mistakes} | {way for one in self.explained for way in one.ways}
-        return -len(self.explained), len(named), len(self.mistakes) + sum(len(one.ways) for one in self.explained)
+        """Fewer blocks left unexplained, then fewer mistakes, then the more usual ones."""
+        ways = [way for _, _, way in self.mistakes] + [way for one in self.explained for way in one.ways]
+        factors = {float(f"{one.ratio:.6g}") for one in self.explained} - {1.0}
+        return -len(self.explained), len(set(ways)) + len(factors), sum(map(list(SENTENCES).index, ways))
 
 
 @dataclass
@@ -128,15 +130,16 @@ class Replay:
         ways = [list(loss_derivatives(self.network.loss, Y, traces[-1][2])) for traces in self.traces]
         seen: list[Array] = []
         for at_points in zip(*ways, strict=True):
-            if same_numbers(at_points[0].made, seen):
+            together = _together([way.made for way in at_points])
+            if same_numbers(together, seen):
                 continue
-            seen.append(at_points[0].made)
+            seen.append(together)
             name = at_points[0].name
             top = len(self.network.arrangement.layers) - 1
             yield Candidate([way.made for way in at_points], mistakes=((top, "loss", name),) if name else ())
 
-    def _deltas(self, depth: int, da: list[Array]) -> dict[str, list[Array]]:
-        """Return all variants of delta at a layer, at every point, by name."""
+    def _deltas(self, depth: int, da: list[Array], only: Container[str] | None = None) -> dict[str, list[Array]]:
+        """Return the variants of delta at a layer, at every point, by name: those with numbers of their own, or some."""
         f = self.network.activations[depth]
         last = depth == len(self.network.activations) - 1
         Y = self.network.arrangement.Y
@@ -145,16 +148,22 @@ class Replay:
             _, z, a = traces[depth]
             ways.append(list(deltas(f, z, a, da_here, a - Y if last else None)))
         made: dict[str, list[Array]] = {}
+        seen: list[Array] = []
         for at_points in zip(*ways, strict=True):
-            arrays = [way.made for way in at_points]
-            if np.isfinite(arrays[0]).all() and not same_numbers(arrays[0], [kept[0] for kept in made.values()]):
-                made[at_points[0].name] = arrays
+            name, arrays = at_points[0].name, [way.made for way in at_points]
+            others = [kept[0] for kept in made.values()]
+            if (
+                name in only
+                if only is not None
+                else np.isfinite(arrays[0]).all() and not same_numbers(arrays[0], others)
+            ):
+                made[name] = arrays
         return made
 
     def _through(self, depth: int, layer: Layer, candidate: Candidate) -> tuple[Candidate, dict[str, list[Array]]]:
         """Explain a layer's blocks with what arrives from above; return that, and the deltas that were tried."""
         made = self._deltas(depth, candidate.da)
-        tangents = self._deltas(depth, candidate.tangent) if candidate.tangent else {}
+        tangents = self._deltas(depth, candidate.tangent, made) if candidate.tangent else {}
         found = []
         for name in ("W", "b"):
             if name == "b" and layer.b is None:
@@ -162,8 +171,11 @@ class Replay:
             explained = self._block(depth, layer, name, made, tangents)
             if explained is not None:
                 found.append(explained)
-        explained_now = (*candidate.explained, *found)
-        return Candidate(candidate.da, candidate.tangent, candidate.mistakes, explained_now), made
+        rate = next((one.updated for one in found if one.updated), 0.0)
+        for of_delta in made.keys() & tangents.keys():
+            pairs = zip(made[of_delta], tangents[of_delta], strict=True)
+            made[of_delta] = [delta - rate * tangent for delta, tangent in pairs]
+        return Candidate(candidate.da, candidate.tangent, candidate.mistakes, (*candidate.explained, *found)), made
 
     def _block(
         self, depth: int, layer: Layer, name: str, made: dict[str, list[Array]], tangents: dict[str, list[Array]]
@@ -242,10 +254,11 @@ class Replay:
                 for d, w, g in zip(arrays, self.points, self.given, strict=True)
             ]
             for at_points in zip(*ways, strict=True):
-                name, da, tangent = at_points[0]
-                if tangent is None and same_numbers(da, seen):
+                name, _, tangent = at_points[0]
+                together = _together([way[1] for way in at_points])
+                if tangent is None and same_numbers(together, seen):
                     continue
-                seen.append(da)
+                seen.append(together)
                 new = [(depth, "delta", of_delta)] if of_delta else []
                 new += [(depth, "carried", name)] if name else []
                 tangents = None if tangent is None else [way[2] for way in at_points]
@@ -285,7 +298,14 @@ def _fit(
     c, left = _least_squares([G, extra], given - as_wanted)
     if left <= TOLERANCE * size and c[0]:
         return float(c[0]), wanted, float(-c[1] / c[0])
+    c, left = _least_squares([G, extra, parameters], given)
+    if left <= TOLERANCE * size and c[0]:
+        return float(c[0]), (float(c[2]), 0.0, 0.0), float(-c[1] / c[0])
     return None
+
+
+def _together(arrays: list[Array]) -> Array:
+    return np.concatenate([array.ravel() for array in arrays])
 
 
 def _least_squares(columns: list[Array], given: Array) -> tuple[Array, float]:

@@ -1,0 +1,1 @@
+"""Does unstuck name the mistake in a hand-written gradient? `python -m benchmarks.forensics`."""
