@@ -20,6 +20,8 @@ from unstuck import HandWritten, SubjectError
 from unstuck.gradients.forensics.explain import Explanation, explain_gradient
 
 RESULTS = Path(__file__).parents[1] / "results"
+OUTSIDE_GROUP = "not in the catalogue"
+GROUPS = ("right", "one mistake", "two mistakes", "three mistakes", OUTSIDE_GROUP)
 MATTERS = 1e-4
 """A mistake is one when it changes the gradient by so much of its norm."""
 
@@ -82,7 +84,7 @@ def one(group: str, seed: int) -> Outcome | None:
     counts = {"one mistake": 1, "two mistakes": 2, "three mistakes": 3}
     if group in counts:
         network = with_mistakes(network, counts[group], random)
-    elif group == "not in the catalogue":
+    elif group == OUTSIDE_GROUP:
         changed = replace(network, outside=str(random.choice(OUTSIDE)))
         there = network.parameters(), *network.data
         g, G = flat(changed.gradient(*there)), flat(network.gradient(*there))
@@ -117,7 +119,7 @@ def same(said: Explanation, named: Sequence[tuple[str, int]], wanted: Sequence[t
 
 @click.command()
 @click.option("--networks", default=100, show_default=True, help="Of each group.")
-@click.option("--only", help="One group.")
+@click.option("--only", help="One group: " + ", ".join(GROUPS))
 @click.option("--show", is_flag=True, help="List those that were not named exactly.")
 def main(networks: int, only: str | None, show: bool) -> None:
     """Measure the forensics of gradients."""
@@ -133,7 +135,7 @@ def main(networks: int, only: str | None, show: bool) -> None:
         "seconds (median, most)",
     )
     kept = []
-    for group in ("right", "one mistake", "two mistakes", "three mistakes", "not in the catalogue"):
+    for group in GROUPS:
         if only and group != only:
             continue
         drawn = Parallel(n_jobs=-1)(delayed(one)(group, seed) for seed in range(networks))
@@ -150,7 +152,7 @@ def main(networks: int, only: str | None, show: bool) -> None:
         )  # fmt: skip
         if show:
             for outcome in outcomes:
-                if not outcome.explained:
+                if not (outcome.unexplained if group == OUTSIDE_GROUP else outcome.explained):
                     console.print(
                         f"{outcome.seed} {outcome.network}\n   made {outcome.injected}\n   named {outcome.named}"
                     )

@@ -1,4 +1,4 @@
-"""Hand-written networks drawn at random, with mistakes drawn from a catalogue, in NumPy that shares nothing with unstuck.
+"""Hand-written networks drawn at random, with mistakes from a catalogue, in NumPy that shares nothing with unstuck.
 
 Samples lie in rows with W (i, o), or in columns with W (o, i). The gradient is as one writes it by hand, with a place
 for each mistake.

@@ -8,7 +8,7 @@ arrangements may fit the shapes; the loss decides between them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations, product
 from typing import Any
 
@@ -59,12 +59,20 @@ class Arrangement:
         X: features (n, i).
         Y: targets (n, o).
         in_columns: whether the person has samples in columns.
+        dropped: what the activations of each layer are multiplied by, (n, o): a dropout mask and its scale, or None.
+        keeps: that scale, 1 where there is no mask.
     """
 
     layers: tuple[Layer, ...]
     X: Array
     Y: Array
     in_columns: bool
+    dropped: tuple[Array | None, ...] = ()
+    keeps: float = 1.0
+
+    def factor(self, depth: int) -> Array | None:
+        """Return what the activations of a layer, counted from 0, are multiplied by."""
+        return self.dropped[depth] if self.dropped else None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -73,17 +81,39 @@ class Arrangement:
 
 
 def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arrangement]:
-    """Yield the arrangements that fit the shapes, the most usual ones first."""
-    if len(data) != 2:
+    """Yield the arrangements that fit the shapes, the most usual ones first.
+
+    Args:
+        blocks: the person's arrays of parameters.
+        data: (X, y); or (X, y, mask), the dropout mask of a hidden layer.
+    """
+    if len(data) not in (2, 3):
         return
-    X, y = (np.asarray(part) for part in data)
+    X, y = (np.asarray(part) for part in data[:2])
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub" or X.ndim not in (1, 2) or y.ndim not in (1, 2):
         return
     ways = [(False, X.reshape(len(X), -1))] + ([(True, X.T)] if X.ndim == 2 else [])
     for (in_columns, rows), transposed in product(ways, (False, True)):
         for layers in _chains(blocks, rows.shape[1], transposed):
             for Y in _targets(y, len(rows), layers[-1].outputs):
-                yield Arrangement(layers, rows.astype(np.float64), Y, in_columns)
+                plain = Arrangement(layers, rows.astype(np.float64), Y, in_columns)
+                yield from [plain] if len(data) == 2 else _dropping(plain, np.asarray(data[2]))
+
+
+def _dropping(plain: Arrangement, mask: npt.NDArray[Any]) -> Iterator[Arrangement]:
+    """Yield the hidden layers that a mask may belong to, with the scales that its share of ones suggests."""
+    if mask.ndim != 2 or mask.dtype.kind not in "fiub":
+        return
+    mask = (mask.T if plain.in_columns else mask).astype(np.float64)
+    kept = np.count_nonzero(mask) / mask.size
+    if not kept:
+        return
+    shown = np.unique(mask[mask != 0])
+    for depth, layer in enumerate(plain.layers[:-1]):
+        if mask.shape == (len(plain.X), layer.outputs) and len(shown) == 1:
+            for scale in dict.fromkeys([1 / (round(kept * 10) / 10 or kept), 1.0, 1 / (round(kept * 20) / 20 or kept)]):
+                dropped = tuple(mask * scale if k == depth else None for k in range(len(plain.layers)))
+                yield replace(plain, dropped=dropped, keeps=scale * float(shown[0]))
 
 
 def _chains(blocks: Sequence[Block], inputs: int, transposed: bool) -> Iterator[tuple[Layer, ...]]:

@@ -37,26 +37,36 @@ def backward_pass(network: Recognised) -> Iterator[str]:
         if k == last:
             yield from _output(network, f, network.loss, k)
         else:
-            W = layers[k].W.name
+            W = _parameter(layers[k].W.name)
             above = layers[k]
             if in_columns:
                 back = f"{W if not above.transposed else W + '.T'} @ delta{k + 1}"
             else:
                 back = f"delta{k + 1} @ {W if above.transposed else W + '.T'}"
-            factor = _derivative(f, k)
-            yield f"delta{k} = ({back}) * {factor}" if factor else f"delta{k} = {back}"
-        x = f"a{k - 1}" if k > 1 else "X"
+            factors = [text for text in (_dropout(network, k), _derivative(f, k)) if text]
+            yield f"delta{k} = " + (" * ".join([f"({back})", *factors]) if factors else back)
+        dropped = k > 1 and network.arrangement.factor(k - 2) is not None
+        x = (f"dropped{k - 1}" if dropped else f"a{k - 1}") if k > 1 else "X"
         product = {
             (False, False): f"{x}.T @ delta{k}",
             (False, True): f"delta{k}.T @ {x}",
             (True, False): f"{x} @ delta{k}.T",
             (True, True): f"delta{k} @ {x}.T",
         }[in_columns, layer.transposed]
-        yield f"d{layer.W.name} = {product}{_penalty(network, layer.W.name, on_biases=False)}"
+        yield f"{_derivative_name(layer.W.name)} = {product}{_penalty(network, layer.W.name, on_biases=False)}"
         if layer.b is not None:
             keep = ", keepdims=True" if len(layer.b.shape) == 2 else ""
             axis = 1 if in_columns else 0
-            yield f"d{layer.b.name} = delta{k}.sum(axis={axis}{keep}){_penalty(network, layer.b.name, on_biases=True)}"
+            total = f"delta{k}.sum(axis={axis}{keep})"
+            yield f"{_derivative_name(layer.b.name)} = {total}{_penalty(network, layer.b.name, on_biases=True)}"
+
+
+def _parameter(name: str) -> str:
+    return name if name.isidentifier() else f"parameters{name}"
+
+
+def _derivative_name(name: str) -> str:
+    return f"d{name}" if name.isidentifier() else f"gradient{name}"
 
 
 def _output(network: Recognised, f: Activation, loss: Loss, k: int) -> Iterator[str]:
@@ -73,6 +83,13 @@ def _output(network: Recognised, f: Activation, loss: Loss, k: int) -> Iterator[
     else:
         factor = _derivative(f, k)
         yield f"delta{k} = {slope} * {factor}" if factor else f"delta{k} = {slope}"
+
+
+def _dropout(network: Recognised, k: int) -> str:
+    if network.arrangement.factor(k - 1) is None:
+        return ""
+    keeps = network.arrangement.keeps
+    return "mask" if keeps == 1 else f"mask * {keeps:g}"
 
 
 def _derivative(f: Activation, k: int) -> str:
@@ -92,7 +109,8 @@ def _scaled(text: str, scale: float, n: int, o: int) -> str:
 
 
 def _penalty(network: Recognised, name: str, *, on_biases: bool) -> str:
-    shapes = {"²": f"{name}", "|": f"np.sign({name})"}
+    w = _parameter(name)
+    shapes = {"²": w, "|": f"np.sign({w})"}
     text = ""
     for term, coefficient in network.penalty.items():
         if TERMS[term][0] == on_biases:

@@ -119,10 +119,12 @@ class Recognised:
         """Return x, z and a of every layer, each of n rows."""
         x = self.arrangement.X
         traces: list[tuple[Array, Array, Array]] = []
-        for layer, f in zip(self.arrangement.layers, self.activations, strict=True):
+        for depth, (layer, f) in enumerate(zip(self.arrangement.layers, self.activations, strict=True)):
             z = x @ layer.weights(w) + layer.biases(w)
-            traces.append((x, z, f.value(z)))
-            x = traces[-1][2]
+            a = f.value(z)
+            traces.append((x, z, a))
+            factor = self.arrangement.factor(depth)
+            x = a if factor is None else a * factor
         return traces
 
     def penalty_gradient(self, name: str, parameters: Array) -> Array:
@@ -139,8 +141,10 @@ class Recognised:
         g = np.zeros_like(w)
         traces = self.forward(w)
         da = self.loss.derivative(self.arrangement.Y, traces[-1][2]) * self.scale
-        for layer, f, (x, z, a) in reversed(list(zip(self.arrangement.layers, self.activations, traces, strict=True))):
-            delta = f.backward(z, a, da)
+        for depth in reversed(range(len(traces))):
+            layer, f, (x, z, a) = self.arrangement.layers[depth], self.activations[depth], traces[depth]
+            factor = self.arrangement.factor(depth)
+            delta = f.backward(z, a, da if factor is None else da * factor)
             W = layer.weights(w)
             layer.weights(g)[...] = x.T @ delta + self.penalty_gradient("W", W)
             if layer.b is not None:
@@ -152,8 +156,10 @@ class Recognised:
     def __str__(self) -> str:
         widths = "-".join(map(str, self.arrangement.widths))
         activations = ", ".join(map(described, self.activations))
-        terms = [f"{self._reduction()}"]
+        terms = [self._reduction()]
         terms += [f"{coefficient:.6g} {term}" for term, coefficient in self.penalty.items()]
+        if any(factor is not None for factor in self.arrangement.dropped):
+            activations += f", dropout times {self.arrangement.keeps:g}"
         return f"{widths}, {activations}; loss = {' + '.join(terms)}"
 
     def _reduction(self) -> str:
@@ -283,8 +289,10 @@ def _hidden_layers(
         if hidden not in kept:
             layer = below[len(hidden) - 1]
             x = activations(hidden[:-1])
-            value = hidden[-1].value
+            value, factor = hidden[-1].value, arrangement.factor(len(hidden) - 1)
             made = [value(a @ layer.weights(w) + layer.biases(w)) for a, w in zip(x, points, strict=True)]
+            if factor is not None:
+                made = [a * factor for a in made]
             if len(hidden) == len(below):
                 return made
             kept[hidden] = made

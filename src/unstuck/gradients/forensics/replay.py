@@ -36,6 +36,7 @@ from unstuck.gradients.forensics.variants import (
 POINTS = 4
 TOLERANCE = 1e-8
 """Of what may be left over, relative to the gradient's norm."""
+ROUNDING = 1e-12
 KEPT = 24
 """Candidates that go on to the next layer."""
 TRIED = 48
@@ -139,14 +140,14 @@ class Replay:
             yield Candidate([way.made for way in at_points], mistakes=((top, "loss", name),) if name else ())
 
     def _deltas(self, depth: int, da: list[Array], only: Container[str] | None = None) -> dict[str, list[Array]]:
-        """Return the variants of delta at a layer, at every point, by name: those with numbers of their own, or some."""
+        """Return the variants of delta, at every point, by name: those with numbers of their own, or only some."""
         f = self.network.activations[depth]
         last = depth == len(self.network.activations) - 1
         Y = self.network.arrangement.Y
         ways = []
         for traces, da_here in zip(self.traces, da, strict=True):
             _, z, a = traces[depth]
-            ways.append(list(deltas(f, z, a, da_here, a - Y if last else None)))
+            ways.append(list(deltas(f, z, a, da_here, a - Y if last else None, self.network.arrangement.factor(depth))))
         made: dict[str, list[Array]] = {}
         seen: list[Array] = []
         for at_points in zip(*ways, strict=True):
@@ -262,9 +263,7 @@ class Replay:
                 new = [(depth, "delta", of_delta)] if of_delta else []
                 new += [(depth, "carried", name)] if name else []
                 tangents = None if tangent is None else [way[2] for way in at_points]
-                found.append(
-                    Candidate([way[1] for way in at_points], tangents, (*done.mistakes, *new), done.explained)  # type: ignore[arg-type]
-                )
+                found.append(Candidate([way[1] for way in at_points], tangents, (*done.mistakes, *new), done.explained))
         return found
 
     def _penalty_wanted(self, name: str) -> tuple[float, float, float]:
@@ -276,31 +275,34 @@ class Replay:
 def _fit(
     given: Array, G: Array, parameters: Array, wanted: tuple[float, float, float], extra: Array | None
 ) -> tuple[float, tuple[float, float, float], float] | None:
-    """Return s, (p, q, r) and the learning rate of an update in between, if they make what is given, to rounding."""
-    size = np.linalg.norm(given)
+    """Return s, (p, q, r) and the learning rate of an update in between, if they make what is given, to rounding.
+
+    First to the rounding of one operation, so that a penalty far smaller than the rest is not overlooked.
+    """
     shapes = [parameters, np.sign(parameters), np.ones_like(parameters)]
     as_wanted = sum((c * shape for c, shape in zip(wanted, shapes, strict=True)), np.zeros_like(given))
-    norm = np.linalg.norm(G)
-    if extra is None:
-        if norm:
-            s = float(G @ (given - as_wanted)) / float(norm * norm)
-            if np.linalg.norm(given - as_wanted - s * G) <= TOLERANCE * size:
-                return s, wanted, 0.0
-        for terms in ((0,), (1,), (2,), (0, 1), (0, 2)):
-            columns = [G, *(shapes[k] for k in terms)] if norm else [shapes[k] for k in terms]
-            c, left = _least_squares(columns, given)
-            if left <= TOLERANCE * size and len(given) > len(columns):
-                penalty = [0.0, 0.0, 0.0]
-                for k, value in zip(terms, c[-len(terms) :], strict=True):
-                    penalty[k] = float(value)
-                return (float(c[0]) if norm else 0.0), tuple(penalty), 0.0  # type: ignore[return-value]
-        return None
-    c, left = _least_squares([G, extra], given - as_wanted)
-    if left <= TOLERANCE * size and c[0]:
-        return float(c[0]), wanted, float(-c[1] / c[0])
-    c, left = _least_squares([G, extra, parameters], given)
-    if left <= TOLERANCE * size and c[0]:
-        return float(c[0]), (float(c[2]), 0.0, 0.0), float(-c[1] / c[0])
+    data = [G] if np.any(G) else []
+    between = [] if extra is None else [extra]
+    size = np.linalg.norm(given)
+    for tolerance in (ROUNDING, TOLERANCE):
+        for terms in (None, (0,), (1,), (2,), (0, 1), (0, 2)):
+            free = [] if terms is None else [shapes[k] for k in terms]
+            columns = [*data, *between, *free]
+            if (not columns and terms is not None) or len(given) <= len(columns):
+                continue
+            c, left = _least_squares(columns, given - as_wanted if terms is None else given)
+            if left > tolerance * size:
+                continue
+            s = float(c[0]) if data else 0.0
+            if data and abs(s) * np.linalg.norm(G) <= TOLERANCE * size:
+                s = 0.0
+            if between and not s:
+                continue
+            penalty = list(wanted) if terms is None else [0.0, 0.0, 0.0]
+            for k, value in zip(terms or (), c[len(data) + len(between) :], strict=True):
+                penalty[k] = float(value)
+            p, q, r = penalty
+            return s, (p, q, r), float(-c[1] / c[0]) if between else 0.0
     return None
 
 
@@ -310,6 +312,8 @@ def _together(arrays: list[Array]) -> Array:
 
 def _least_squares(columns: list[Array], given: Array) -> tuple[Array, float]:
     """Return the coefficients of the columns, and the norm of what they leave over."""
+    if not columns:
+        return np.zeros(0), float(np.linalg.norm(given))
     F = np.column_stack(columns)
     norms = np.linalg.norm(F, axis=0)
     norms[norms == 0] = 1

@@ -35,6 +35,8 @@ SENTENCES = {
     "derivative of squared error": "the squared error is differentiated in place of the loss",
     "derivative of binary crossentropy": "the binary cross-entropy is differentiated in place of the loss",
     "derivative of categorical crossentropy": "the categorical cross-entropy is differentiated in place of the loss",
+    "dropout mask forgotten": "the dropout mask is forgotten on the way back",
+    "dropout scale forgotten": "the scale of the dropout mask is forgotten on the way back",
     "z below": "delta meets z of the layer below in place of its activations",
     "last row only": "only the last row counts",
     "first row only": "only the first row counts",
@@ -63,7 +65,9 @@ def loss_derivatives(loss: Loss, Y: Array, A: Array) -> Iterator[Variant]:
             yield Variant(f"derivative of {name}", other.derivative(Y, A))
 
 
-def deltas(f: Activation, z: Array, a: Array, da: Array, difference: Array | None = None) -> Iterator[Variant]:
+def deltas(
+    f: Activation, z: Array, a: Array, da: Array, difference: Array | None = None, factor: Array | None = None
+) -> Iterator[Variant]:
     """Yield delta = da f'(z) of shape (n, o), then what comes out where f' is not as it should be.
 
     Args:
@@ -72,7 +76,10 @@ def deltas(f: Activation, z: Array, a: Array, da: Array, difference: Array | Non
         a: its activations (n, o).
         da: dL/da (n, o).
         difference: a - y at the output, else None.
+        factor: the dropout mask and its scale (n, o) that da comes through, or None.
     """
+    unmasked = da
+    da = da if factor is None else da * factor
     right = f.backward(z, a, da)
     yield Variant(RIGHT, right)
     yield Variant("derivative left out", da)
@@ -86,6 +93,8 @@ def deltas(f: Activation, z: Array, a: Array, da: Array, difference: Array | Non
             yield Variant(f"derivative of {other.kind}", other.backward(z, a, da))
     if difference is not None:
         yield Variant("a - y", difference)
+    if factor is not None:
+        yield Variant("dropout mask forgotten", f.backward(z, a, unmasked))
 
 
 def weight_gradients(x: Array, z_below: Array | None, delta: Array) -> Iterator[Variant]:
