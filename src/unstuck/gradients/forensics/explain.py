@@ -165,7 +165,7 @@ def _unrecognised(subject: HandWritten) -> Explanation:
             None, (), (), (), (f"{subject.w.size:,} parameters are too many to differentiate one by one",)
         )
     random = np.random.default_rng(0)
-    size = np.sqrt(np.mean(subject.w**2)) / 4 or 0.1
+    size = float(np.sqrt(np.mean(subject.w**2))) / 4 or 0.1
     points = [subject.w + size * random.normal(size=subject.w.shape) for _ in range(POINTS)]
     given = [subject.gradient(w) for w in points]
     right = [np.nan_to_num(_numeric(subject, w)) for w in points]
@@ -196,7 +196,7 @@ def _numeric(subject: HandWritten, w: Array) -> Array:
 
 def _differ(block: Block, given: Sequence[Array], right: Sequence[Array], tolerance: float) -> bool:
     g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (given, right))
-    return bool(np.linalg.norm(g - G) > tolerance * max(np.linalg.norm(g), np.linalg.norm(G), 1e-12))
+    return bool(np.linalg.norm(g - G) > tolerance * max(float(np.linalg.norm(g)), float(np.linalg.norm(G)), 1e-12))
 
 
 def _layer_of(network: Recognised, block: Block) -> int:
@@ -339,7 +339,7 @@ def _of_relation(found: Relation, layer: int) -> Mistake:
         "missing": f"{block} is zero: its gradient is missing",
         "other block": f"{block} holds {_often(found.ratio)}the gradient of {found.other}",
         "transposed": f"{block} is {_often(found.ratio)}the transpose of the right gradient",
-        "point before": f"{block} is {_often(found.ratio)}the gradient at the parameters of the call before: one step late",
+        "point before": f"{block} is {_often(found.ratio)}the gradient at the parameters of the call before",
         "left over": f"{block} is {_often(found.ratio)}the right gradient and {_left(found)}",
         "penalty alone": f"{block} is {_left(found)} and nothing else: the data do not reach it",
     }

@@ -147,18 +147,17 @@ class Replay:
         ways = []
         for traces, da_here in zip(self.traces, da, strict=True):
             _, z, a = traces[depth]
-            ways.append(list(deltas(f, z, a, da_here, a - Y if last else None, self.network.arrangement.factor(depth))))
+            difference = a - Y if last else None
+            ways.append(list(deltas(f, z, a, da_here, difference, self.network.arrangement.factor(depth))))
         made: dict[str, list[Array]] = {}
         seen: list[Array] = []
         for at_points in zip(*ways, strict=True):
             name, arrays = at_points[0].name, [way.made for way in at_points]
-            others = [kept[0] for kept in made.values()]
-            if (
-                name in only
-                if only is not None
-                else np.isfinite(arrays[0]).all() and not same_numbers(arrays[0], others)
-            ):
+            together = _together(arrays)
+            own = np.isfinite(together).all() and not same_numbers(together, seen)
+            if own if only is None else name in only:
                 made[name] = arrays
+                seen.append(together)
         return made
 
     def _through(self, depth: int, layer: Layer, candidate: Candidate) -> tuple[Candidate, dict[str, list[Array]]]:
