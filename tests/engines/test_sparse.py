@@ -17,6 +17,8 @@ y = np.sin(ONE_HOT @ RANDOM.normal(size=COLUMNS))
 WIDE = [Dense(150, "relu"), Dense(1)]
 DROPPED = [Dense(150, "relu"), Dropout(0.6), Dense(130, "relu"), Dropout(0.5), Dense(140, "tanh"), Dense(1)]
 DROPPED_INPUT = [Dropout(0.8), Dense(150, "tanh"), Dropout(0.7), Dropout(0.2), Dense(150), Dense(1)]
+SIGMOIDS = [Dense(150, "sigmoid"), Dropout(0.8), Dense(130, "sigmoid"), Dropout(0.7), Dense(140, "tanh"), Dense(1)]
+SHAPES = {"wide": WIDE, "dropped": DROPPED, "dropped input": DROPPED_INPUT, "sigmoids": SIGMOIDS}
 
 
 def trained(engine: str, X: np.ndarray, layers: list, precision: str, **options: object) -> Run:
@@ -26,7 +28,7 @@ def trained(engine: str, X: np.ndarray, layers: list, precision: str, **options:
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("batch", [32, 199, "full"])
-@pytest.mark.parametrize("layers", [WIDE, DROPPED, DROPPED_INPUT], ids=["wide", "dropped", "dropped input"])
+@pytest.mark.parametrize("layers", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("X", [ONE_HOT, HALF_DENSE, EMPTY_COLUMNS], ids=["one-hot", "half dense", "empty columns"])
 def test_as_the_reference(X: np.ndarray, layers: list, batch: int | str, precision: str) -> None:
     reference, native = (trained(engine, X, layers, precision, batch_size=batch) for engine in ("reference", "native"))

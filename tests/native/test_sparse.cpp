@@ -88,6 +88,22 @@ TEST(products_of_entries_have_the_bits_of_dense_ones) {
     products_of_entries<double>();
 }
 
+template <class T>
+void entries_beyond_the_last_column() {
+    constexpr std::size_t P = panel<T>, n = 3, columns = 10 * P + 1;
+    std::vector<T> x(panels<T>(columns) * n * P);
+    for (std::size_t r = 0; r < n; ++r) std::fill_n(x.end() - (n - r) * P + 1, P - 1, T(1));
+    RowEntries<T> rows;
+    CHECK(rows.list(x.data(), n, columns, 0, n));
+    rows.for_each([](std::size_t, const Entry<T> &) { CHECK(false); });
+}
+
+TEST(what_fills_up_the_last_panel_is_not_listed) {
+    if (!runs_here()) return;
+    entries_beyond_the_last_column<float>();
+    entries_beyond_the_last_column<double>();
+}
+
 TEST(what_is_not_mostly_zero_is_not_listed) {
     if (!runs_here()) return;
     constexpr std::size_t P = panel<float>;

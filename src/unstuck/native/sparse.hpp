@@ -91,6 +91,8 @@ class RowEntries {
             for (std::size_t k = 0; k < columns; k += piece) {
                 for (std::size_t j = k; j < std::min(columns, k + piece); j += P)
                     end = append_entries(x + (j / P * n + r) * P, P, j * P, end);
+                // what fills up the last panel need not be zero: an activation was there
+                while (end != list_.data() && end[-1].at >= columns * P) --end;
                 *ends++ = static_cast<std::uint32_t>(end - list_.data());
             }
         return true;
