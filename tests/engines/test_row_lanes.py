@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.combinations import rotated
 
 from unstuck import (
     L2,
@@ -43,8 +44,9 @@ XOR = np.array([0, 1, 1, 0])
 TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
 STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
 KNOWN_FROM_A = ["identity", "leaky_relu", "relu", "sigmoid", "tanh"]
+PRECISIONS = ["float64", "float32"]
 
-precisions = pytest.mark.parametrize("precision", ["float64", "float32"])
+precisions = pytest.mark.parametrize("precision", PRECISIONS)
 
 
 @pytest.fixture(params=HERE)
@@ -76,10 +78,22 @@ def trained(recipe: Recipe, X: np.ndarray, y: np.ndarray, **options: object) -> 
 
 
 @precisions
-@pytest.mark.parametrize("outputs", [1, 2, 3])
-@pytest.mark.parametrize("hidden", range(1, 6))
-@pytest.mark.parametrize("rows", [1, 2, 4, 5])
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("hidden", [2, 3, 4])
+def test_sizes_compiled_in(level: str, hidden: int, outputs: int, precision: str) -> None:
+    train_size(4, hidden, outputs, precision)
+
+
+@pytest.mark.parametrize(
+    ("rows", "hidden", "outputs", "precision", "level"),
+    rotated(HERE, [1, 2, 4, 5], range(1, 6), [1, 2, 3], PRECISIONS),
+    indirect=["level"],
+)
 def test_sizes_around_those_compiled_in(level: str, rows: int, hidden: int, outputs: int, precision: str) -> None:
+    train_size(rows, hidden, outputs, precision)
+
+
+def train_size(rows: int, hidden: int, outputs: int, precision: str) -> None:
     head = Dense(outputs, "softmax" if outputs > 1 else "sigmoid")
     loss = "categorical_crossentropy" if outputs > 1 else "binary_crossentropy"
     random = np.random.default_rng(rows)
@@ -88,17 +102,18 @@ def test_sizes_around_those_compiled_in(level: str, rows: int, hidden: int, outp
     trained(recipe.replace(batch_size="full", epochs=30, precision=precision), X, Y)
 
 
-@precisions
-@pytest.mark.parametrize("output", KNOWN_FROM_A)
-@pytest.mark.parametrize("hidden", KNOWN_FROM_A)
+@pytest.mark.parametrize(
+    ("hidden", "output", "precision", "level"),
+    rotated(HERE, KNOWN_FROM_A, KNOWN_FROM_A, PRECISIONS),
+    indirect=["level"],
+)
 def test_activations_of_networks_compiled_in(level: str, hidden: str, output: str, precision: str) -> None:
     layers = [Dense(4, hidden), Dense(1, output, weight_start=Normal(0.5))]
     recipe = Recipe(layers, loss=SquaredError(half=True), optimizer=SGD(0.1), batch_size="full", epochs=50)
     trained(recipe.replace(precision=precision), CORNERS, XOR)
 
 
-@pytest.mark.parametrize("loss", Loss.family)
-@pytest.mark.parametrize("output", Activation.family)
+@pytest.mark.parametrize(("output", "loss", "level"), rotated(HERE, Activation.family, Loss.family), indirect=["level"])
 def test_every_pairing(level: str, output: str, loss: str) -> None:
     layers = [Dense(5, "tanh"), Dense(4, "sigmoid", bias=False), Dense(3, output, weight_start=Normal(0.3))]
     Y = 2 * ONE_HOT - 1 if loss == "hinge" else ONE_HOT
@@ -123,19 +138,20 @@ def test_curves(level: str, hidden: str, precision: str) -> None:
     trained(recipe.replace(precision=precision), X[:, :1], X[:, 0] ** 2)
 
 
-@precisions
+BATCHES = {
+    "full": {"batch_size": "full"},
+    "shuffled": {"batch_size": 16, "schedule": OneCycle()},
+    "in order": {"batch_size": 7, "shuffle": False, "class_weights": "balanced"},
+}
+
+
 @pytest.mark.parametrize(
-    "extra",
-    [
-        {"batch_size": "full"},
-        {"batch_size": 16, "schedule": OneCycle()},
-        {"batch_size": 7, "shuffle": False, "class_weights": "balanced"},
-    ],
-    ids=["full", "shuffled", "in order"],
+    ("optimizer", "layers", "level", "precision", "batches"),
+    rotated([*BATCHES], STEPPING, [[4, 3], [5, 4, 3]], HERE, PRECISIONS),
+    indirect=["level"],
+    ids=str,
 )
-@pytest.mark.parametrize("layers", [[4, 3], [5, 4, 3]], ids=str)
-@pytest.mark.parametrize("optimizer", STEPPING)
-def test_every_optimizer(level: str, optimizer: str, layers: list[int], extra: dict, precision: str) -> None:
+def test_every_optimizer(level: str, optimizer: str, layers: list[int], batches: str, precision: str) -> None:
     *hidden, last = layers
     recipe = Recipe(
         [*(Dense(units, "tanh") for units in hidden), Dense(last, "softmax")],
@@ -143,7 +159,7 @@ def test_every_optimizer(level: str, optimizer: str, layers: list[int], extra: d
         optimizer=optimizer,
         epochs=8,
         precision=precision,
-        **extra,
+        **BATCHES[batches],
     )
     trained(recipe, X, LABELS, sample_weight=RANDOM.random(70))
 
@@ -155,9 +171,12 @@ def test_every_optimizer_in_registers(level: str, optimizer: str) -> None:
     trained(recipe, CORNERS, XOR, sample_weight=[1.0, 2.0, 0.0, 0.5])
 
 
-@precisions
-@pytest.mark.parametrize("units", [[20, 1], [6, 2], [5, 5, 1]], ids=str)
-@pytest.mark.parametrize("rows", [1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 65, 201, 1024])
+@pytest.mark.parametrize(
+    ("rows", "units", "level", "precision"),
+    rotated(PRECISIONS, [1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 65, 201, 1024], [[20, 1], [6, 2], [5, 5, 1]], HERE),
+    indirect=["level"],
+    ids=str,
+)
 def test_any_number_of_rows(level: str, rows: int, units: list[int], precision: str) -> None:
     *hidden, last = units
     layers = [*(Dense(count, "leaky_relu", weight_start=Normal(0.3)) for count in hidden), Dense(last)]

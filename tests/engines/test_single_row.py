@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.combinations import rotated
 
 from unstuck import (
     L2,
@@ -41,7 +42,8 @@ NUMBERS = X[:, :4] ** 2 - X[:, 1:]
 TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
 HIDDEN = sorted(set(Activation.family) - {"softmax"})
 STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
-MOST_UNITS = {"baseline": 8, "x86-64-v3": 16, "x86-64-v4": 32}  # in float64, twice as many in float32
+PRECISIONS = ["float64", "float32"]
+LANES = {"baseline": 2, "x86-64-v3": 4, "x86-64-v4": 8}  # of a register, in float64
 
 
 @pytest.fixture(params=HERE)
@@ -100,9 +102,9 @@ def test_is_chosen_for_one_row_and_one_small_hidden_layer(level: str, recipe: Re
     assert (trainer_of(recipe) == "single rows") == chosen
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
-@pytest.mark.parametrize("rate", [None, 0.0, 0.5])
-@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize(
+    ("hidden", "level", "precision", "rate"), rotated([None, 0.0, 0.5], HIDDEN, HERE, PRECISIONS), indirect=["level"]
+)
 def test_every_hidden_activation(level: str, hidden: str, rate: float | None, precision: str) -> None:
     dropout = [] if rate is None else [Dropout(rate)]
     recipe = recipe_of(
@@ -112,8 +114,7 @@ def test_every_hidden_activation(level: str, hidden: str, rate: float | None, pr
     assert_same(*both(recipe, X, NUMBERS))
 
 
-@pytest.mark.parametrize("loss", Loss.family)
-@pytest.mark.parametrize("output", Activation.family)
+@pytest.mark.parametrize(("output", "loss", "level"), rotated(HERE, Activation.family, Loss.family), indirect=["level"])
 def test_every_pairing(level: str, output: str, loss: str) -> None:
     gentle = {"optimizer": SGD(1e-3), "epochs": 1}  # some pairings are so steep that rounding grows without bound
     recipe = recipe_of(Dense(6, "relu"), Dropout(0.2), Dense(3, output, weight_start=Normal(0.3)), loss=loss, **gentle)
@@ -122,17 +123,19 @@ def test_every_pairing(level: str, output: str, loss: str) -> None:
     assert_same(*both(recipe, X, Y))
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+EXTRAS = [
+    {},
+    {"schedule": ExponentialDecay(0.9), "class_weights": "balanced"},
+    {"shuffle": False, "stop_at_loss": 0.9},
+]
+
+
 @pytest.mark.parametrize(
-    "extra",
-    [
-        {},
-        {"schedule": ExponentialDecay(0.9), "class_weights": "balanced"},
-        {"shuffle": False, "stop_at_loss": 0.9},
-    ],
-    ids=lambda extra: "-".join(extra) or "plain",
+    ("optimizer", "level", "precision", "extra"),
+    rotated(EXTRAS, STEPPING, HERE, PRECISIONS),
+    indirect=["level"],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value) or "plain",
 )
-@pytest.mark.parametrize("optimizer", STEPPING)
 def test_every_optimizer(level: str, optimizer: str, extra: dict[str, object], precision: str) -> None:
     layers = [Dense(7, "sigmoid"), Dropout(0.3), Dense(3, "softmax")]
     options = {"optimizer": optimizer, "loss": "categorical_crossentropy", "precision": precision, **extra}
@@ -150,20 +153,32 @@ def test_layers_without_biases(level: str, optimizer: str, biases: tuple[bool, b
     assert_same(*both(recipe_of(*layers, optimizer=optimizer), X, NUMBERS))
 
 
-@pytest.mark.parametrize("hidden", ["relu", LeakyReLU(0.1)])
-@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5, 8, 9])
-@pytest.mark.parametrize("units", [1, 4, 5, 8, 9, 16, 17, 32, 33])
-def test_every_width_on_squared_errors(level: str, units: int, outputs: int, hidden: object) -> None:
+@pytest.mark.parametrize(
+    ("registers", "outputs", "hidden", "full"),
+    rotated([False, True], [1, 2, 4], range(1, 9), ["relu", LeakyReLU(0.1)]),
+)
+def test_every_width_on_squared_errors(level: str, registers: int, outputs: int, hidden: object, full: bool) -> None:
+    units = registers * LANES[level] if full else registers // 2 * LANES[level] + 1
     recipe = recipe_of(Dense(units, hidden), Dropout(0.25), Dense(outputs, weight_start=Normal(0.3)), epochs=2)
     Y = RANDOM.normal(size=(300, outputs))
-    assert trainer_of(recipe, y=Y) == ("single rows" if units <= MOST_UNITS[level] and outputs <= 8 else "panels")
+    assert trainer_of(recipe, y=Y) == "single rows"
     assert_same(*both(recipe, X, Y))
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+def test_what_is_wider_is_left_to_the_panels(level: str) -> None:
+    widest = 4 * LANES[level]
+    for units, outputs, chosen in (widest, 8, "single rows"), (widest + 1, 8, "panels"), (widest, 9, "panels"):
+        recipe = recipe_of(Dense(units, "relu"), Dropout(0.25), Dense(outputs))
+        assert trainer_of(recipe, y=RANDOM.normal(size=(300, outputs))) == chosen
+
+
+SQUARED_ERRORS = [
+    SquaredError(half=half, outputs=o, rows=r) for half in (0, 1) for o in ("sum", "mean") for r in ("sum", "mean")
+]
+
+
 @pytest.mark.parametrize(
-    "loss",
-    [SquaredError(half=half, outputs=o, rows=r) for half in (0, 1) for o in ("sum", "mean") for r in ("sum", "mean")],
+    ("loss", "weighted", "level"), rotated(HERE, SQUARED_ERRORS, [False, True]), indirect=["level"]
 )
 def test_every_form_of_the_squared_error(level: str, loss: Loss, weighted: bool) -> None:
     recipe = recipe_of(Dense(10, "relu"), Dropout(0.5), Dense(4), loss=loss)
