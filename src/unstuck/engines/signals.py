@@ -13,51 +13,52 @@ The first four are measured on the training rows, in evaluation mode, after the 
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
 
 import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.engines.engine import Descent, UnitSignals
 from unstuck.functions.activations import Activation
-from unstuck.network import DenseLayer, Network
+from unstuck.network import Network
 
 FLAT = 0.05
 
 
 def layer_signals(network: Network, units: UnitSignals, gradient_norms: Array, descent: Descent) -> dict[str, float]:
     """Return the signals by name."""
-    signals: dict[str, Any] = {}
+    signals: dict[str, float] = {}
+    before = norms_of_layers(network, descent.previous)
+    updates = norms_of_layers(network, descent.w - descent.previous)
     for k, layer in enumerate(network.dense):
-        dead = units.slopes[k] == 0
-        flat = _is_bounded(layer.activation) & (units.slopes[k] < FLAT * _steepest(layer.activation)) & ~dead
-        before = _norm(network, layer, descent.previous)
-        update = _norm(network, layer, descent.w - descent.previous)
+        slopes = units.slopes[k]
+        dead, flat = int(np.count_nonzero(slopes == 0)), 0
+        if _is_bounded(layer.activation):
+            flat = int(np.count_nonzero(slopes < FLAT * _steepest(layer.activation))) - dead
+        ratio = updates[k] / before[k] if before[k] else np.inf if updates[k] else 0.0
         signals |= {
-            f"dead_{k + 1}": dead.mean(),
-            f"saturated_{k + 1}": flat.mean(),
-            f"z_mean_{k + 1}": units.means[k],
-            f"z_spread_{k + 1}": units.spreads[k],
-            f"gradient_norm_{k + 1}": gradient_norms[k],
-            f"update_ratio_{k + 1}": update / before if before else np.inf if update else 0.0,
+            f"dead_{k + 1}": dead / layer.outputs,
+            f"saturated_{k + 1}": flat / layer.outputs,
+            f"z_mean_{k + 1}": float(units.means[k]),
+            f"z_spread_{k + 1}": float(units.spreads[k]),
+            f"gradient_norm_{k + 1}": float(gradient_norms[k]),
+            f"update_ratio_{k + 1}": float(ratio),
         }
-    return {name: float(value) for name, value in signals.items()}
+    return signals
 
 
 def norms_of_layers(network: Network, vector: Array) -> Array:
     """Return the Euclidean norm of each Dense layer's part of a vector (P,)."""
-    return np.array([_norm(network, layer, vector) for layer in network.dense])
-
-
-def _norm(network: Network, layer: DenseLayer, vector: Array) -> float:
-    parts = [layer.W(vector).ravel(), layer.b(vector)] if layer.has_bias else [layer.W(vector).ravel()]
-    return float(np.linalg.norm(np.concatenate(parts).astype(np.float64)))
+    parts = [vector[layer.weights.start : layer.biases.stop].astype(np.float64) for layer in network.dense]
+    return np.sqrt([part @ part for part in parts])
 
 
 def _is_bounded(activation: Activation) -> bool:
-    return bool(np.isfinite(activation.range).all())
+    low, high = activation.range
+    return high - low < np.inf
 
 
+@cache
 def _steepest(activation: Activation) -> float:
     """Return f'(0), which is the largest slope of every bounded activation here; of softmax that of two even units."""
     z = np.zeros((1, 2))

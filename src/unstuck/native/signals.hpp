@@ -88,13 +88,15 @@ class SignalNotes {
         const V first = S::load(z);
         V slopes{}, sum{}, squares{};
         with_derivative<T>(plan.activation, static_cast<T>(plan.parameter), [&](auto derivative) {
+            V of_slopes{}, of_z{}, of_squares{};  // apart from what was captured, which would stay in memory
             for (std::size_t r = 0; r < rows; ++r) {
-                const V of_z = S::load(z + r * P), slope = derivative(of_z, S::load(a + r * P));
-                const V deviation = of_z - first;
-                slopes += slope < 0 ? -slope : slope;
-                sum += deviation;
-                squares += deviation * deviation;
+                const V z_here = S::load(z + r * P), slope = derivative(z_here, S::load(a + r * P));
+                const V deviation = z_here - first;
+                of_slopes += slope < 0 ? -slope : slope;
+                of_z += deviation;
+                of_squares += deviation * deviation;
             }
+            slopes = of_slopes, sum = of_z, squares = of_squares;
         });
         const double n = static_cast<double>(rows);
         for (std::size_t j = 0; j < count; ++j) {
