@@ -22,6 +22,7 @@ struct Groups {
     typedef T Group __attribute__((vector_size(16)));
 
     // In every group lane k is the sum of all lanes of v[k], and of lane k of `more`, which is the same in every group.
+    // Each group adds up in an order of its own, so that they are the same but for rounding.
     static V group_sums(const V (&v)[size], V more) {
         V s;
         if constexpr (size == 4) {
@@ -36,6 +37,9 @@ struct Groups {
         if constexpr (count == 4)
             return ((s + more) + shuffled<turn<1>>(s, s)) + (shuffled<turn<2>>(s, s) + shuffled<turn<3>>(s, s));
     }
+
+    // The first group, in every group.
+    static V first_in_all(V v) { return shuffled<of_first>(v, v); }
 
     // Lane k of each group, in all lanes of that group.
     template <int k>
@@ -71,6 +75,7 @@ struct Groups {
     static constexpr int turn(int l) {
         return (l + groups * size) % lanes;
     }
+    static constexpr int of_first(int l) { return l % size; }
     template <int k>
     static constexpr int lane(int l) {
         return l / size * size + k;

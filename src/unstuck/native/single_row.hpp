@@ -193,7 +193,7 @@ double rectified_updates(const SingleRowNetwork<T> &network, const Stretch<T> &s
         }
         T loss = 0;
         for (int q = 0; q < groups; ++q) {
-            c[q] -= (learns_c * rate * slope) * e[q];
+            c[q] -= (learns_c * rate * slope) * G::first_in_all(e[q]);  // or groups would drift apart by rounding
             const auto squares = G::first(e[q] * e[q]);
             for (int k = 0; k < G::size; ++k) loss += squares[k];
         }
