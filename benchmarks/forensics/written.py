@@ -90,6 +90,11 @@ class Written:
         return len(self.widths) - 1
 
     @property
+    def spoilt(self) -> str:
+        """The block that a mistake of no catalogue is made in."""
+        return f"W{1 + len(self.outside) % self.depth}"
+
+    @property
     def scale(self) -> float:
         return (0.5 if self.half else 1.0) / (len(self.X) if self.averaged else 1)
 
@@ -233,7 +238,7 @@ class Written:
 
     def _outside(self, g: Parameters, p: Parameters) -> None:
         """Something no catalogue has."""
-        name = f"W{1 + len(self.outside) % self.depth}"
+        name = self.spoilt
         match self.outside:
             case "one row scaled":
                 g[name][0] *= 1.7

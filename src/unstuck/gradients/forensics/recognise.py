@@ -324,7 +324,7 @@ def _coefficients(F: Array, losses: Array, tolerance: float) -> tuple[Array, flo
     c, left_over = fit(columns)
     if left_over > tolerance or columns[0] != 0:
         return None
-    floor = max(4 * left_over, 1e-15)
+    floor = max(8 * left_over, 4e-15)
     for k in reversed(columns[1:]):  # the rarest term first
         fewer = [column for column in columns if column != k]
         if fit(fewer)[1] <= floor:

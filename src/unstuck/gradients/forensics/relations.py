@@ -62,7 +62,7 @@ def relation(
         return Relation(block.name, "point before", s)
     shapes = [w, np.sign(w), np.ones_like(w)]
     for terms in ((0,), (2,), (1,), (0, 2), (0, 1)):
-        for with_gradient in (True, False):
+        for with_gradient in (False, True):
             columns = [G] * with_gradient + [shapes[k] for k in terms]
             F = np.column_stack(columns)
             c, *_ = np.linalg.lstsq(F, g, rcond=None)
