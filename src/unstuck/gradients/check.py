@@ -1,133 +1,89 @@
-"""check_gradient(): backprop against numeric derivatives, block by block.
-
-Single entries of each block (W1, b1, ...) are compared, chosen at random where there are many, and random directions
-through all of a block's entries, so that no entry escapes. Where the cost has a kink at the parameters themselves (a
-ReLU's z is exactly 0 for some row), there is no derivative to compare with; the comparison moves to parameters nearby.
-"""
+"""check_gradient(): backprop against numeric derivatives, of a recipe or of a network somebody wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import sys
+from dataclasses import replace
+from typing import Any, overload
 
 import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.engines import backprop
 from unstuck.errors import OptionError
-from unstuck.gradients.numeric import slope
+from unstuck.gradients.compare import DIRECTIONS, ENTRIES, LARGE
+from unstuck.gradients.compare import compare as compare
+from unstuck.gradients.comparisons import TOLERANCE as TOLERANCE
+from unstuck.gradients.comparisons import BlockCheck as BlockCheck
+from unstuck.gradients.comparisons import Comparison as Comparison
+from unstuck.gradients.comparisons import GradientCheck as GradientCheck
+from unstuck.gradients.probes import Probes, probe
 from unstuck.network import Network
 from unstuck.recipe import Recipe
+from unstuck.subjects.handwritten import HandWritten
 from unstuck.training.prepare import prepare
 
-ENTRIES = 40
-DIRECTIONS = 3
-NUDGES = 4
-TOLERANCE = 1e-6
-"""Of the difference relative to the derivative; a few times the numeric derivative's own error is always granted."""
+SMALL = 300
+CALLS = 23
+PATIENCE = 5.0
+WORTH_SAYING = 15.0
+FEWEST_ROWS = 16
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One derivative, both ways. `where` names the entry, or the direction."""
-
-    where: str
-    backprop: float
-    numeric: float
-    error: float
-
-    @property
-    def right(self) -> bool:
-        """Whether the two agree as well as the numeric one allows."""
-        granted = 10 * self.error + TOLERANCE * max(abs(self.backprop), abs(self.numeric))
-        return abs(self.backprop - self.numeric) <= granted
-
-
-@dataclass(frozen=True)
-class BlockCheck:
-    """What was found about one block of parameters.
-
-    Attributes:
-        name: of the block: W1, b1, ...
-        comparisons: all that were made.
-        set_aside: how many could not be made, because of kinks.
-    """
-
-    name: str
-    comparisons: tuple[Comparison, ...]
-    set_aside: int
-
-    @property
-    def right(self) -> bool:
-        """Whether every comparison agrees; where none could be made, nothing is known to be right."""
-        return bool(self.comparisons) and all(comparison.right for comparison in self.comparisons)
-
-    @property
-    def verdict(self) -> str:
-        """Whether the block is "right" or "WRONG", or "?" where nothing could be compared."""
-        return "?" if not self.comparisons else "right" if self.right else "WRONG"
-
-    @property
-    def relative_error(self) -> float:
-        """||g - g_num|| / (||g|| + ||g_num||), 0 where both are zero."""
-        g = np.array([comparison.backprop for comparison in self.comparisons])
-        numeric = np.array([comparison.numeric for comparison in self.comparisons])
-        norm = np.linalg.norm(g) + np.linalg.norm(numeric)
-        return float(np.linalg.norm(g - numeric) / norm) if norm else 0.0
-
-    @property
-    def worst(self) -> Comparison | None:
-        """The comparison with the largest difference."""
-        return max(self.comparisons, key=lambda one: abs(one.backprop - one.numeric), default=None)
-
-
-@dataclass(frozen=True)
-class GradientCheck:
-    """The verdict on a gradient; `print` shows it as a table."""
-
-    blocks: tuple[BlockCheck, ...]
-
-    @property
-    def right(self) -> bool:
-        """Whether every block is right."""
-        return all(block.right for block in self.blocks)
-
-    @property
-    def relative_error(self) -> float:
-        """The largest of the blocks' relative errors."""
-        return max(block.relative_error for block in self.blocks)
-
-    def __str__(self) -> str:
-        lines = [f"{'block':<6} {'':<6} {'relative error':>14} {'compared':>9} {'set aside':>9}   largest difference"]
-        for block in self.blocks:
-            worst = block.worst
-            detail = f"{worst.where}: backprop {worst.backprop:.6g}, numeric {worst.numeric:.6g}" if worst else ""
-            lines.append(
-                f"{block.name:<6} {block.verdict:<6} {block.relative_error:>14.1e} "
-                f"{len(block.comparisons):>9} {block.set_aside:>9}   {detail}"
-            )
-        return "\n".join(lines)
-
-
+@overload
+def check_gradient(subject: HandWritten, *, parameters: Any = None, seed: int = 0) -> GradientCheck: ...
+@overload
 def check_gradient(
-    recipe: Recipe, X: Any, y: Any, *, parameters: Array | None = None, sample_weight: Any = None, seed: int = 0
+    subject: Recipe, X: Any, y: Any, *, parameters: Array | None = None, sample_weight: Any = None, seed: int = 0
+) -> GradientCheck: ...
+def check_gradient(
+    subject: HandWritten | Recipe,
+    X: Any = None,
+    y: Any = None,
+    *,
+    parameters: Any = None,
+    sample_weight: Any = None,
+    seed: int = 0,
 ) -> GradientCheck:
-    """Compare the backprop of a recipe's network with numeric derivatives of its cost, in float64.
+    """Compare a gradient with numeric derivatives of its cost, in float64.
 
     Args:
-        recipe: its network, loss and penalties are checked, on the full batch, with the dropout masks of update 0.
-        X: features.
-        y: targets.
-        parameters: where to check, P numbers; None takes the start.
-        sample_weight: a weight for each row.
+        subject: a network somebody wrote, with its gradient and its data; or a recipe: its network, loss and penalties
+            are checked, on the full batch, with the dropout masks of update 0.
+        X: features, for a recipe.
+        y: targets, for a recipe.
+        parameters: where to check: P numbers, or parameters in the subject's own layout; None takes the start.
+        sample_weight: a weight for each row, for a recipe.
         seed: of the choice of entries and directions.
 
-    >>> from unstuck import Dense, Recipe
+    Raises:
+        OptionError: when the arguments do not go together.
+        SubjectError: when a function raises, or does not return what it should.
+
+    >>> from unstuck import Dense, HandWritten, Recipe
     >>> recipe = Recipe([Dense(8, "tanh"), Dense(3, "softmax")], loss="categorical_crossentropy")
     >>> check_gradient(recipe, np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 3).right
     True
+    >>> line = HandWritten({"w": 2.0}, loss=lambda p, x, y: np.mean((p["w"] * x - y) ** 2),
+    ...                    gradient=lambda p, x, y: {"w": np.mean((p["w"] * x - y) * x)},
+    ...                    data=(np.array([1.0, 2.0]), np.array([1.0, 1.0])))
+    >>> check_gradient(line).blocks[0].verdict  # the 2 is missing
+    'WRONG'
     """
+    if isinstance(subject, HandWritten):
+        if X is not None or y is not None or sample_weight is not None:
+            raise OptionError("this network came with its data: HandWritten(..., data=(X, y)); leave X and y out here")
+        return _check_subject(subject, parameters, seed)
+    if not isinstance(subject, Recipe):
+        raise OptionError(f"check_gradient takes a HandWritten network or a Recipe; got {subject!r:.60}")
+    if X is None or y is None:
+        raise OptionError("the gradient of a recipe depends on the data: check_gradient(recipe, X, y)")
+    return _check_recipe(subject, X, y, parameters, sample_weight, seed)
+
+
+def _check_recipe(
+    recipe: Recipe, X: Any, y: Any, parameters: Array | None, sample_weight: Any, seed: int
+) -> GradientCheck:
     precise = recipe.replace(precision="float64", validation_fraction=0.0)
     data = prepare(precise, X, y, sample_weight=sample_weight)
     network, rows = data.network, data.rows
@@ -141,7 +97,67 @@ def check_gradient(
             w,
             block_slices(network),
             seed,
+            shapes={name: view.shape for name, view in network.views(w).items()},
         )
+
+
+def _check_subject(subject: HandWritten, parameters: Any, seed: int) -> GradientCheck:
+    w = subject.w if parameters is None else subject.vector(parameters)
+    with np.errstate(all="ignore"):
+        probes = probe(subject, w)
+        if probes.obstacle:
+            unknown = (BlockCheck(block.name, (), 0, block.shape) for block in subject.blocks)
+            return GradientCheck(tuple(unknown), probes.notes)
+        comparisons = DIRECTIONS * len(subject.blocks) + (w.size if w.size <= SMALL else 0)
+        if SMALL < w.size <= LARGE:
+            comparisons += sum(min(block.size, ENTRIES) for block in subject.blocks)
+        expected = CALLS * comparisons * probes.seconds
+        rows = None
+        if expected > PATIENCE and probes.cut is not None:
+            rows = max(FEWEST_ROWS, int(probes.cut.rows * PATIENCE / expected))
+        if rows is not None and probes.cut is not None and rows < probes.cut.rows:
+            return _check_on_fewer_rows(probes, w, rows, seed)
+        if expected > WORTH_SAYING:
+            calls = CALLS * comparisons
+            print(
+                f"checking {w.size:,} parameters takes {calls:,} calls of your loss of {probes.seconds:.2g} s each, "
+                f"about {expected:.0f} s",
+                file=sys.stderr,
+            )
+        return replace(_compared(probes, w, seed), notes=probes.notes)
+
+
+def _check_on_fewer_rows(probes: Probes, w: Array, rows: int, seed: int) -> GradientCheck:
+    """Check on some of the rows; only what is wrong on all rows too is called wrong."""
+    assert probes.cut is not None
+    note = (
+        f"Your loss takes {probes.seconds:.2g} s for all {probes.cut.rows:,} rows, and the check calls it hundreds of "
+        f"times: the first {rows:,} rows were used."
+    )
+    check = _compared(probes, w, seed, probes.cut.first(rows))
+    if check.verdict == "WRONG":
+        whole = _compared(probes, w, seed, directions_only=True)
+        if whole.verdict != "WRONG":
+            note += " On these the gradient is not that of the loss, on all rows it is: do both count rows alike?"
+            check = whole
+    return replace(check, notes=(*probes.notes, note))
+
+
+def _compared(
+    probes: Probes, w: Array, seed: int, data: tuple[Any, ...] | None = None, *, directions_only: bool = False
+) -> GradientCheck:
+    subject = probes.subject
+    return compare(
+        lambda w: subject.cost(w, data),
+        lambda w: subject.gradient(w, data),
+        w,
+        {block.name: block.part for block in subject.blocks},
+        seed,
+        shapes={block.name: block.shape for block in subject.blocks},
+        entries=0 if directions_only else w.size if w.size <= SMALL else ENTRIES,
+        noise=probes.noise,
+        complex_cost=(lambda w: subject.complex_cost(w, data)) if probes.complex_steps else None,
+    )
 
 
 def block_slices(network: Network) -> dict[str, slice]:
@@ -152,44 +168,3 @@ def block_slices(network: Network) -> dict[str, slice]:
         if layer.has_bias:
             slices[f"b{number}"] = layer.biases
     return slices
-
-
-def compare(
-    cost: Callable[[Array], float],
-    gradient: Callable[[Array], Array],
-    w: Array,
-    blocks: Mapping[str, slice],
-    seed: int = 0,
-) -> GradientCheck:
-    """Compare any gradient of a flat vector with numeric derivatives of its cost, block by block."""
-    random = np.random.default_rng(seed)
-    nearby = [w + nudge * random.normal(size=w.shape) for nudge in (0.0, *[1e-3] * NUDGES)]
-    gradients: dict[int, Array] = {}
-
-    def compared(where: str, block: slice, direction: Array) -> Comparison | None:
-        for k, point in enumerate(nearby):
-            numeric = slope(lambda t, point=point: cost(point + t * direction))  # type: ignore[misc]
-            if not numeric.kinked:
-                if k not in gradients:
-                    gradients[k] = gradient(point)
-                return Comparison(where, float(gradients[k][block] @ direction[block]), numeric.value, numeric.error)
-        return None
-
-    checks = []
-    for name, block in blocks.items():
-        places = np.arange(w.size)[block]
-        chosen = places if len(places) <= ENTRIES else np.sort(random.choice(places, ENTRIES, replace=False))
-        attempts = [compared(f"{name}[{place - places[0]}]", block, _unit(w.size, place)) for place in chosen]
-        for number in range(DIRECTIONS if len(places) > 1 else 0):
-            direction = np.zeros_like(w)
-            direction[block] = random.normal(size=len(places)) / np.sqrt(len(places))
-            attempts.append(compared(f"direction {number + 1}", block, direction))
-        made = tuple(attempt for attempt in attempts if attempt is not None)
-        checks.append(BlockCheck(name, made, len(attempts) - len(made)))
-    return GradientCheck(tuple(checks))
-
-
-def _unit(size: int, place: int) -> Array:
-    direction = np.zeros(size)
-    direction[place] = 1.0
-    return direction

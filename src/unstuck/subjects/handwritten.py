@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError, did_you_mean
@@ -28,6 +30,8 @@ class HandWritten:
         shapes: of the blocks, by name, where the parameters are one flat array.
         seed: reseeds NumPy's global random numbers before each call, which freezes dropout masks and noise; None leaves
             them alone.
+        per_row: "mean" or "sum" where loss and gradient take one row at a time, loss(parameters, x, y), to be averaged
+            or summed over the rows of the data; None where they take all rows.
 
     Raises:
         SubjectError: when the parameters are no such thing.
@@ -49,14 +53,18 @@ class HandWritten:
         step: Callable[..., Any] | None = None,
         shapes: Mapping[str, tuple[int, ...]] | None = None,
         seed: int | None = None,
+        per_row: Literal["mean", "sum"] | None = None,
     ):
+        if per_row not in (None, "mean", "sum"):
+            raise SubjectError(f'per_row must be "mean", "sum" or None; got {per_row!r:.60}')
         for name, function in {"loss": loss, "gradient": gradient, "predict": predict, "step": step}.items():
             if function is not None and not callable(function):
                 raise SubjectError(f"{name} must be a function, {name}(parameters, ...); got {function!r:.60}")
         self._loss, self._gradient, self._predict, self._step = loss, gradient, predict, step
         self.layout = Layout(parameters, shapes)
-        self.data = tuple(data)
-        self.seed = seed
+        self.data = _checked(data, per_row)
+        self.seed, self.per_row = seed, per_row
+        self.copies_data = False
         self.w = self.layout.flat(parameters, "the parameters")
         if not np.isfinite(self.w).all():
             block = next(block for block in self.blocks if not np.isfinite(block.of(self.w)).all())
@@ -136,23 +144,61 @@ class HandWritten:
         """Whether it came with predictions."""
         return self._predict is not None
 
+    def seeded(self, seed: int) -> HandWritten:
+        """Return the same network with NumPy's global random numbers reseeded before each call."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
+
+    def with_data_copied(self) -> HandWritten:
+        """Return the same network with a fresh copy of the data for each call, for functions that change them."""
+        other = copy.copy(self)
+        other.copies_data = True
+        return other
+
+    def vector(self, parameters: Any) -> Array:
+        """Return parameters, given as P numbers or in the writer's layout, as one vector (P,).
+
+        Raises:
+            SubjectError: when they are neither.
+        """
+        if isinstance(parameters, np.ndarray) and parameters.shape == self.w.shape and parameters.dtype.kind in "fiu":
+            return parameters.astype(np.float64)
+        return self.layout.flat(parameters, "the parameters")
+
     def cost(self, w: Array, data: Sequence[Any] | None = None) -> float:
         """Return the loss at w, of shape (P,).
 
         Raises:
             SubjectError: when the function raises, or returns anything but a number.
         """
-        value = np.asarray(self.loss_as_returned(w, data))
+        returned = self.loss_as_returned(w, data)
+        if returned is None:
+            raise SubjectError("your loss returned None: has it a return?")
+        value = np.asarray(returned)
         if value.size != 1 or value.dtype.kind not in "fiub":
+            what = f"an array of shape {value.shape}" if value.size != 1 else f"{returned!r:.60}"
             raise SubjectError(
-                f"your loss returned {'an array of shape ' + str(value.shape) if value.size != 1 else repr(value)}; "
-                "a gradient is that of one real number: return the mean or the sum over the rows"
+                f"your loss returned {what}; a gradient is that of one real number: return the mean or the sum over "
+                "the rows"
             )
         return float(value.reshape(()))
 
     def loss_as_returned(self, w: Array, data: Sequence[Any] | None = None) -> Any:
-        """Return what the loss function returns at w, which may be complex."""
-        return self._call(self._loss, "loss", w, *(self.data if data is None else data))
+        """Return what the loss function returns at w, which may be complex; the mean or sum of it, if it is per row."""
+        returned = self._over_rows(self._loss, "loss", w, data)
+        if self.per_row is None:
+            return returned[0]
+        return sum(returned[1:], start=returned[0]) / (len(returned) if self.per_row == "mean" else 1)
+
+    def complex_cost(self, w: npt.NDArray[np.complex128], data: Sequence[Any] | None = None) -> complex:
+        """Return the loss at complex parameters, NaN where the functions do not bear them."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return complex(np.asarray(self.loss_as_returned(w, data)).reshape(()))  # type: ignore[arg-type]
+        except Exception:  # whatever a person's code raises: it was not made for this
+            return complex(np.nan)
 
     def gradient(self, w: Array, data: Sequence[Any] | None = None) -> Array:
         """Return the writer's gradient at w, of shape (P,).
@@ -162,33 +208,96 @@ class HandWritten:
         """
         if self._gradient is None:
             raise SubjectError("this network came without a gradient: give gradient=...")
-        returned = self._call(self._gradient, "gradient", w, *(self.data if data is None else data))
-        return self.layout.flat(returned, "your gradient")
+        total = np.zeros(self.w.shape)
+        returned = self._over_rows(self._gradient, "gradient", w, data)
+        for one in returned:
+            if one is None:
+                raise SubjectError("your gradient returned None: has it a return?")
+            total += self.layout.flat(one, "your gradient")
+        return total / len(returned) if self.per_row == "mean" else total
 
     def outputs(self, w: Array) -> Array:
         """Return the predictions for data[0] at w, as the writer's function gives them."""
         assert self._predict is not None
-        return np.asarray(self._call(self._predict, "predict", w, self.data[0]), dtype=np.float64)
+        return np.asarray(self._call(self._predict, "predict", self._fresh(w), self.data[0]), dtype=np.float64)
 
     def after_step(self, w: Array) -> Array:
         """Return the parameters after one update of the writer's, of shape (P,)."""
         assert self._step is not None
-        return self.layout.flat(self._call(self._step, "step", w, *self.data), "the parameters after your step")
+        return self.layout.flat(
+            self._call(self._step, "step", self._fresh(w), *self.data), "the parameters after your step"
+        )
 
-    def _call(self, function: Callable[..., Any], name: str, w: Array, *arguments: Any) -> Any:
-        if self.seed is not None:
+    def changes(self, w: Array) -> dict[str, list[str]]:
+        """Return what loss and gradient change of what they are given, by their names: W1, data[0], ..."""
+        changed = {}
+        for name, function in (("loss", self._loss), ("gradient", self._gradient)):
+            if function is None:
+                continue
+            data = copy.deepcopy(self.data)
+            first = data if self.per_row is None else tuple(part[0] for part in data)
+            structure = self._fresh(w)
+            self._call(function, name, structure, *first)
+            found = self.layout.changed(structure, w)
+            found += [
+                f"data[{k}]" for k, (now, was) in enumerate(zip(data, self.data, strict=True)) if _differ(now, was)
+            ]
+            changed[name] = found
+        return changed
+
+    def _over_rows(
+        self, function: Callable[..., Any], name: str, w: npt.NDArray[Any], data: Sequence[Any] | None
+    ) -> list[Any]:
+        """Return what a function returns for the data, or for each of their rows."""
+        data = self.data if data is None else data
+        if self.copies_data:
+            data = copy.deepcopy(data)
+        if self.per_row is None:
+            return [self._call(function, name, self._fresh(w), *data)]
+        return [self._call(function, name, self._fresh(w, k), *row) for k, row in enumerate(zip(*data, strict=True))]
+
+    def _fresh(self, w: npt.NDArray[Any], row: int = 0) -> Any:
+        """Return copies of the parameters, and reseed for the first row."""
+        if self.seed is not None and row == 0:
             np.random.seed(self.seed)  # noqa: NPY002  # theirs are the global numbers
-        structure = self.layout.structure(w)
+        return self.layout.structure(w)
+
+    def _call(self, function: Callable[..., Any], name: str, structure: Any, *arguments: Any) -> Any:
         try:
             return function(structure, *arguments)
         except SubjectError:
             raise
         except Exception as error:
             shapes = ", ".join(f"{block.name} {block.shape}" for block in self.blocks[:6])
+            shapes += ", ..." if len(self.blocks) > 6 else ""
+            given = ", ".join(str(np.shape(part)) for part in arguments if isinstance(part, np.ndarray))
+            data = f" and data of shapes {given}" if given else ""
             raise SubjectError(
-                f"your {name} raised {type(error).__name__}: {error} (called with the parameters {shapes}; its "
+                f"your {name} raised {type(error).__name__}: {error} (called with the parameters {shapes}{data}; its "
                 "traceback is above)"
             ) from error
+
+
+def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
+    if not isinstance(data, list | tuple):
+        raise SubjectError(
+            f"data must be what the functions get after the parameters, as a tuple: data=(X, y); got {data!r:.60}"
+        )
+    if per_row is None:
+        return tuple(data)
+    rows = [len(part) if np.ndim(part) else None for part in data]
+    if not rows or None in rows or len(set(rows)) > 1 or not rows[0]:
+        raise SubjectError(
+            f"per_row={per_row!r} goes through the rows of all data at once, and these have {rows} rows: give as many "
+            "of each"
+        )
+    return tuple(data)
+
+
+def _differ(now: Any, was: Any) -> bool:
+    if isinstance(now, np.ndarray):
+        return not np.array_equal(now, was, equal_nan=now.dtype.kind in "fc")
+    return False
 
 
 def _float_arrays(network: Any) -> list[str]:

@@ -3,7 +3,10 @@
 Dicts, lists and tuples of arrays, nested or not, and one flat array are layouts. Every array in it is a block; its name
 is its key, or its place:
 
-    {"W1": ..., "b1": ...}   W1, b1          [W, b]   [0], [1]          {"hidden": [W, b]}   hidden[0], hidden[1]
+    {"W1": ..., "b1": ...}   W1, b1          {"hidden": {"W": ..., "b": ...}}   hidden.W, hidden.b
+    [W, b]                   [0], [1]        {"hidden": [W, b]}                 hidden[0], hidden[1]
+
+None holds a place and no numbers: in [None, W1, W2] the blocks are [1] and [2].
 """
 
 from __future__ import annotations
@@ -62,6 +65,7 @@ class Layout:
             self.blocks += (Block(name, array.shape, slice(end, end + array.size)),)
             end += array.size
         self.size = end
+        self._ends = np.cumsum([block.size for block in self.blocks])[:-1]
         if not end:
             raise SubjectError("there are no numbers among the parameters: give the arrays that are trained")
         if shapes is not None:
@@ -113,19 +117,31 @@ class Layout:
 
     def structure(self, w: Array) -> Any:
         """Return fresh arrays with the numbers of w, in the layout of the parameters."""
-        numbers = iter(np.split(w, np.cumsum([np.size(array) for _, array in named_arrays(self._pattern, "")])[:-1]))
-        return _rebuilt(self._pattern, numbers)
+        return _rebuilt(self._pattern, iter(np.split(w, self._ends)))
+
+    def changed(self, structure: Any, w: Array) -> list[str]:
+        """Return the names of the blocks whose numbers in a structure are no longer those of w."""
+        held = dict(named_arrays(structure, "the parameters"))
+        wanted = named_arrays(self.structure(w), "the parameters")
+        return [name for name, array in wanted if name in held and not np.array_equal(held[name], array)]
 
 
 def named_arrays(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Yield name and array of every block of a structure, in its order."""
+    """Yield name and array of every block of a structure, in its order; one array alone is called w."""
+    for name, array in _walk(structure, what):
+        yield name or "w", array
+
+
+def _walk(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     if isinstance(structure, Mapping):
         for key, value in structure.items():
-            yield from ((f"{key}{rest}", array) for rest, array in named_arrays(value, what))
+            for rest, array in _walk(value, what):
+                yield f"{key}.{rest}" if rest and not rest.startswith("[") else f"{key}{rest}", array
     elif isinstance(structure, list | tuple):
         for place, value in enumerate(structure):
-            yield from ((f"[{place}]{rest}", array) for rest, array in named_arrays(value, what))
-    else:
+            for rest, array in _walk(value, what):
+                yield f"[{place}].{rest}" if rest and not rest.startswith("[") else f"[{place}]{rest}", array
+    elif structure is not None:
         array = np.asarray(structure)
         if array.dtype.kind not in "fiub":
             raise SubjectError(
@@ -141,8 +157,10 @@ def _rebuilt(pattern: Any, numbers: Iterator[Array]) -> Any:
         built: Sequence[Any] = [_rebuilt(value, numbers) for value in pattern]
         named = isinstance(pattern, tuple) and hasattr(pattern, "_fields")
         return type(pattern)(*built) if named else type(pattern)(built)
+    if pattern is None:
+        return None
     array = next(numbers).reshape(np.shape(pattern))
-    return array.copy() if np.ndim(pattern) else float(array)
+    return array.copy() if np.ndim(pattern) else array.item()
 
 
 def _squeezed(array: npt.NDArray[Any]) -> tuple[int, ...]:

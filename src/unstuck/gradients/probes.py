@@ -1,0 +1,221 @@
+"""What has to be known about somebody's functions before their derivatives are compared.
+
+A loss that is random has no derivative; one that ignores its data, or changes what it is given, is checked by different
+numbers than its writer believes; one in float32 is known to seven digits only. Each is found by a few calls, and told.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.errors import SubjectError
+from unstuck.gradients.noise import noise_of
+from unstuck.subjects.handwritten import HandWritten
+
+SAME = 1e-12
+GRANTED_NOISE = 8
+ROUGH = 1e-13
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Data whose rows can be counted: so many rows, along these axes."""
+
+    data: tuple[Any, ...]
+    axes: tuple[int | None, ...]
+    rows: int
+
+    def first(self, rows: int) -> tuple[Any, ...]:
+        """Return the data with their first rows only."""
+        return tuple(
+            part if axis is None else part.take(range(rows), axis=axis)
+            for part, axis in zip(self.data, self.axes, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What was found out.
+
+    Attributes:
+        subject: the network as it can be checked: reseeded if that freezes it, its data copied if it changes them.
+        notes: what a person should know, in plain words, with numbers.
+        obstacle: whether nothing can be checked at all.
+        noise: by how much the loss may be off beyond the rounding of float64.
+        complex_steps: whether the loss bears complex parameters.
+        seconds: a call of the loss takes.
+        cut: how to use fewer rows, where that is possible.
+    """
+
+    subject: HandWritten
+    notes: tuple[str, ...]
+    obstacle: bool = False
+    noise: float = 0.0
+    complex_steps: bool = False
+    seconds: float = 0.0
+    cut: Cut | None = None
+
+
+def probe(subject: HandWritten, w: Array) -> Probes:
+    """Return what can be found out about a network at w by a few calls of its functions.
+
+    Raises:
+        SubjectError: when a function raises, or does not return what it should.
+    """
+    notes: list[str] = []
+    subject = _without_side_effects(subject, w, notes)
+    started = time.perf_counter()
+    loss, g = subject.cost(w), subject.gradient(w)
+    if not np.isfinite(loss):
+        notes.append(f"The loss is {loss} at these parameters, so there is no slope to compare with: start elsewhere.")
+        return Probes(subject, tuple(notes), obstacle=True)
+    _note_what_is_not_finite(subject, g, notes)
+    frozen = _frozen(subject, w, loss, g, notes)
+    if frozen is None:
+        return Probes(subject, tuple(notes), obstacle=True)
+    subject = frozen
+    started = time.perf_counter()
+    loss, g = subject.cost(w), subject.gradient(w)
+    after_loss = time.perf_counter()
+    subject.cost(w)
+    seconds = min(after_loss - started, time.perf_counter() - after_loss)
+    cut = _cut(subject, w, loss, g, notes)
+    noise = _noise(subject, w, loss, notes)
+    return Probes(subject, tuple(notes), False, noise, _bears_complex(subject, w, loss), seconds, cut)
+
+
+def _without_side_effects(subject: HandWritten, w: Array, notes: list[str]) -> HandWritten:
+    """Note what the functions change of what they are given; the data are copied for those that change them."""
+    changes = subject.changes(w)
+    for name, changed in changes.items():
+        if changed:
+            notes.append(
+                f"Your {name} changes {_listed(changed)} in place. Here it gets copies; in a training all that is "
+                "computed afterwards uses the changed numbers. Write a = a - b for a -= b, or copy first."
+            )
+    touched = any(entry.startswith("data[") for changed in changes.values() for entry in changed)
+    return subject.with_data_copied() if touched else subject
+
+
+def _note_what_is_not_finite(subject: HandWritten, g: Array, notes: list[str]) -> None:
+    for block in subject.blocks:
+        part = block.of(g)
+        broken = int(np.count_nonzero(~np.isfinite(part)))
+        if broken:
+            notes.append(
+                f"Your gradient for {block.name} holds NaN or infinity in {broken:,} of {part.size:,} entries: a 0 is "
+                "divided by 0 or its logarithm taken, or an exponential overflows."
+            )
+
+
+def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[str]) -> HandWritten | None:
+    """Return the network such that the same parameters give the same numbers, None where it stays random."""
+    again, g_again = subject.cost(w), subject.gradient(w)
+    if _same(again, loss) and _same(g_again, g):
+        return subject
+    what = (
+        f"loss is random: two calls with the same parameters gave {loss:.6g} and {again:.6g}"
+        if not _same(again, loss)
+        else f"gradient is random: two calls with the same parameters differ by {_apart(g, g_again):.2g} of its size"
+    )
+    seeded = subject.seeded(0)
+    if _same(seeded.cost(w), seeded.cost(w)) and _same(seeded.gradient(w), seeded.gradient(w)):
+        notes.append(
+            f"Your {what}; dropout and noise do that. With NumPy's random numbers reseeded before every call "
+            "(np.random.seed(0)) it stands still, and so it was checked. Loss and gradient must draw the same numbers "
+            "in the same order for that."
+        )
+        return seeded
+    notes.append(
+        f"Your {what}; dropout, noise and random batches do that. Reseeding NumPy's global random numbers does not "
+        "stop it, so it cannot be checked: make the generator inside your functions, rng = np.random.default_rng(0), "
+        "or switch the dropout off."
+    )
+    return None
+
+
+def _cut(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[str]) -> Cut | None:
+    """Return how to use fewer rows; note whether loss or gradient ignores the data it is given."""
+    cut = rows_of(subject.data)
+    if cut is None or cut.rows < 2:
+        return None
+    half = (cut.rows + 1) // 2
+    try:
+        loss_of_half, g_of_half = subject.cost(w, cut.first(half)), subject.gradient(w, cut.first(half))
+    except SubjectError:
+        return None
+    loss_moves, g_moves = not _same(loss_of_half, loss), not _same(g_of_half, g)
+    rows = f"{half:,} of the {cut.rows:,} rows"
+    if loss_moves and not g_moves and g.any():
+        notes.append(
+            f"Your gradient does not use the data it is given: with {rows} the loss goes from {loss:.6g} to "
+            f"{loss_of_half:.6g}, the gradient stays as it is. Does it read a global X, or one that it kept?"
+        )
+    elif g_moves and not loss_moves:
+        notes.append(
+            f"Your loss does not use the data it is given: with {rows} it stays {loss:.6g}, and the gradient changes "
+            f"by {_apart(g, g_of_half):.2g} of its size. Does it read a global X, or one that it kept?"
+        )
+    return cut if loss_moves and g_moves else None
+
+
+def rows_of(data: tuple[Any, ...]) -> Cut | None:
+    """Return along which axes the data have as many rows: the first of all arrays, or the last of all.
+
+    >>> rows_of((np.zeros((50, 3)), np.zeros(50))).axes, rows_of((np.zeros((3, 50)), np.zeros((1, 50)))).axes
+    ((0, 0), (1, 1))
+    """
+    arrays = [part for part in data if isinstance(part, np.ndarray) and part.ndim]
+    for end in (0, -1):
+        if arrays and len({part.shape[end] for part in arrays}) == 1:
+            axes = tuple(
+                (part.ndim - 1 if end else 0) if isinstance(part, np.ndarray) and part.ndim else None for part in data
+            )
+            return Cut(data, axes, arrays[0].shape[end])
+    return None
+
+
+def _noise(subject: HandWritten, w: Array, loss: float, notes: list[str]) -> float:
+    """Return how far the loss may be off; note where that is more than float64 explains."""
+    random = np.random.default_rng(0)
+    direction = random.choice([-1.0, 1.0], w.size) / np.sqrt(w.size)
+    noise = GRANTED_NOISE * noise_of(lambda t: subject.cost(w + t * direction))
+    dtype = getattr(subject.loss_as_returned(w), "dtype", None)
+    single = dtype in (np.float32, np.float16)
+    if single:
+        noise = max(noise, float(np.finfo(dtype).eps) * abs(loss))
+    if noise <= ROUGH * abs(loss):
+        return 0.0
+    what = f"is computed in {dtype}" if single else "is rougher than float64 (is some of it in float32?)"
+    if single or noise > 1e3 * ROUGH * abs(loss):
+        notes.append(
+            f"Your loss {what}: {loss:.6g} is known to ± {noise / GRANTED_NOISE:.0e}, so slopes are less certain. "
+            "Where the table says ?, check in float64: X.astype(np.float64), and no float32 inside."
+        )
+    return noise
+
+
+def _bears_complex(subject: HandWritten, w: Array, loss: float) -> bool:
+    value = subject.complex_cost(w.astype(np.complex128))
+    return bool(_same(value.real, loss)) and value.imag == 0
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Tell whether two results agree but for rounding, which sums in several threads may differ by."""
+    size = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)))
+    if not np.isfinite(size):
+        return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))
+    return float(np.max(np.abs(np.subtract(a, b)), initial=0.0)) <= SAME * size
+
+
+def _apart(g: Array, other: Array) -> float:
+    return float(np.linalg.norm(g - other) / max(np.linalg.norm(g), np.linalg.norm(other)))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
