@@ -25,9 +25,7 @@ from unstuck.training.prepare import prepare
 
 SMALL = 300
 CALLS = 23
-PATIENCE = 5.0
 WORTH_SAYING = 15.0
-FEWEST_ROWS = 16
 
 
 @overload
@@ -103,60 +101,42 @@ def _check_recipe(
 
 def _check_subject(subject: HandWritten, parameters: Any, seed: int) -> GradientCheck:
     w = subject.w if parameters is None else subject.vector(parameters)
+    entries = w.size if w.size <= SMALL else ENTRIES if w.size <= LARGE else 0
+    calls = CALLS * sum(DIRECTIONS + min(block.size, entries) for block in subject.blocks)
     with np.errstate(all="ignore"):
-        probes = probe(subject, w)
+        probes = probe(subject, w, calls)
         if probes.obstacle:
-            unknown = (BlockCheck(block.name, (), 0, block.shape) for block in subject.blocks)
-            return GradientCheck(tuple(unknown), probes.notes)
-        comparisons = DIRECTIONS * len(subject.blocks) + (w.size if w.size <= SMALL else 0)
-        if SMALL < w.size <= LARGE:
-            comparisons += sum(min(block.size, ENTRIES) for block in subject.blocks)
-        expected = CALLS * comparisons * probes.seconds
-        rows = None
-        if expected > PATIENCE and probes.cut is not None:
-            rows = max(FEWEST_ROWS, int(probes.cut.rows * PATIENCE / expected))
-        if rows is not None and probes.cut is not None and rows < probes.cut.rows:
-            return _check_on_fewer_rows(probes, w, rows, seed)
-        if expected > WORTH_SAYING:
-            calls = CALLS * comparisons
+            unknown = tuple(BlockCheck(block.name, (), 0, block.shape) for block in subject.blocks)
+            return GradientCheck(unknown, probes.notes)
+        if calls * probes.seconds > WORTH_SAYING:
             print(
-                f"checking {w.size:,} parameters takes {calls:,} calls of your loss of {probes.seconds:.2g} s each, "
-                f"about {expected:.0f} s",
+                f"checking {w.size:,} parameters calls your loss {calls:,} times, {probes.seconds:.2g} s each: about "
+                f"{calls * probes.seconds:.0f} s",
                 file=sys.stderr,
             )
-        return replace(_compared(probes, w, seed), notes=probes.notes)
+        check = _compared(probes.subject, probes, w, seed, entries)
+        notes = probes.notes
+        if check.verdict == "WRONG" and probes.whole is not None:
+            whole = _compared(probes.whole, probes, w, seed, 0)
+            if whole.verdict != "WRONG":
+                check = whole
+                notes += (
+                    "On these the gradient is not that of the loss, on all rows it is: do both count rows alike?",
+                )
+        return replace(check, notes=notes)
 
 
-def _check_on_fewer_rows(probes: Probes, w: Array, rows: int, seed: int) -> GradientCheck:
-    """Check on some of the rows; only what is wrong on all rows too is called wrong."""
-    assert probes.cut is not None
-    note = (
-        f"Your loss takes {probes.seconds:.2g} s for all {probes.cut.rows:,} rows, and the check calls it hundreds of "
-        f"times: the first {rows:,} rows were used."
-    )
-    check = _compared(probes, w, seed, probes.cut.first(rows))
-    if check.verdict == "WRONG":
-        whole = _compared(probes, w, seed, directions_only=True)
-        if whole.verdict != "WRONG":
-            note += " On these the gradient is not that of the loss, on all rows it is: do both count rows alike?"
-            check = whole
-    return replace(check, notes=(*probes.notes, note))
-
-
-def _compared(
-    probes: Probes, w: Array, seed: int, data: tuple[Any, ...] | None = None, *, directions_only: bool = False
-) -> GradientCheck:
-    subject = probes.subject
+def _compared(subject: HandWritten, probes: Probes, w: Array, seed: int, entries: int) -> GradientCheck:
     return compare(
-        lambda w: subject.cost(w, data),
-        lambda w: subject.gradient(w, data),
+        subject.cost,
+        subject.gradient,
         w,
         {block.name: block.part for block in subject.blocks},
         seed,
         shapes={block.name: block.shape for block in subject.blocks},
-        entries=0 if directions_only else w.size if w.size <= SMALL else ENTRIES,
+        entries=entries,
         noise=probes.noise,
-        complex_cost=(lambda w: subject.complex_cost(w, data)) if probes.complex_steps else None,
+        complex_cost=subject.complex_cost if probes.complex_steps else None,
     )
 
 

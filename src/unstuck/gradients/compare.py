@@ -148,7 +148,7 @@ class _Comparing:
         entries = max(entries, SPOT_CHECKS if wrong else 0)
         chosen = range(size) if size <= max(entries, SPOT_CHECKS) else self._chosen(size, entries)
         singles = [self.entry(name, block, shape, int(place)) for place in chosen]
-        located = len(singles) == size
+        located = len(singles) == size and None not in singles
         if wrong and not located and _few([one for one in singles if one is not None]):
             found = self.bisected(name, block, shape)
             seen = {one.place for one in singles if one is not None}

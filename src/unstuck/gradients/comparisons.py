@@ -168,7 +168,7 @@ class GradientCheck:
 
 def _where_it_is_wrong(block: BlockCheck) -> str:
     wrong, size = block.wrong_entries, int(np.prod(block.shape))
-    if not (wrong and block.located and size > LISTED and len(wrong) < size):
+    if not (wrong and block.located and size > LISTED and len(wrong) <= size // 4):
         return ""
     named = ", ".join(one.where for one in wrong[:LISTED]) + (", ..." if len(wrong) > LISTED else "")
     entries = "1 entry" if len(wrong) == 1 else f"{len(wrong):,} entries"

@@ -83,7 +83,9 @@ def slope(phi: Callable[[float], float], scale: float = 1.0, noise: float = 0.0)
     if not (np.isfinite(error).any() and np.isfinite(middle)):
         return Slope(np.nan, np.nan)
     best = int(np.nanargmin(error))
-    if seen.any() and error[best] > 1e-3 * max(abs(R[best]), *jump[seen]):  # a kink hides below the smallest steps
+    if (
+        not noise and seen.any() and error[best] > 1e-3 * max(abs(R[best]), *jump[seen])
+    ):  # a kink hides below the smallest steps
         return Slope(np.nan, np.nan)
     return Slope(float(R[best]), float(error[best]))
 

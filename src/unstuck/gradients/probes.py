@@ -19,7 +19,11 @@ from unstuck.subjects.handwritten import HandWritten
 
 SAME = 1e-12
 GRANTED_NOISE = 8
-ROUGH = 1e-13
+ROUGH = 1e-14
+NOTED = 1e-11
+QUICK = 0.5
+PATIENCE = 5.0
+FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,14 @@ class Probes:
     """What was found out.
 
     Attributes:
-        subject: the network as it can be checked: reseeded if that freezes it, its data copied if it changes them.
+        subject: the network as it can be checked: reseeded if that freezes it, its data copied if it changes them, with
+            some of its rows if it is slow.
         notes: what a person should know, in plain words, with numbers.
         obstacle: whether nothing can be checked at all.
         noise: by how much the loss may be off beyond the rounding of float64.
         complex_steps: whether the loss bears complex parameters.
-        seconds: a call of the loss takes.
-        cut: how to use fewer rows, where that is possible.
+        seconds: a call of its loss takes.
+        whole: the same network with all rows.
     """
 
     subject: HandWritten
@@ -58,18 +63,28 @@ class Probes:
     noise: float = 0.0
     complex_steps: bool = False
     seconds: float = 0.0
-    cut: Cut | None = None
+    whole: HandWritten | None = None
 
 
-def probe(subject: HandWritten, w: Array) -> Probes:
+def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
     """Return what can be found out about a network at w by a few calls of its functions.
+
+    Args:
+        subject: the network.
+        w: the parameters, (P,).
+        calls: so many of the loss are to be expected.
 
     Raises:
         SubjectError: when a function raises, or does not return what it should.
     """
     notes: list[str] = []
-    subject = _without_side_effects(subject, w, notes)
     started = time.perf_counter()
+    subject = _without_side_effects(subject, w, notes)
+    seconds = (time.perf_counter() - started) / 2
+    if seconds < QUICK:
+        seconds = _time_of_loss(subject, w)
+    whole = subject
+    subject, cut = _with_fewer_rows(whole, calls * seconds, notes)
     loss, g = subject.cost(w), subject.gradient(w)
     if not np.isfinite(loss):
         notes.append(f"The loss is {loss} at these parameters, so there is no slope to compare with: start elsewhere.")
@@ -78,15 +93,31 @@ def probe(subject: HandWritten, w: Array) -> Probes:
     frozen = _frozen(subject, w, loss, g, notes)
     if frozen is None:
         return Probes(subject, tuple(notes), obstacle=True)
-    subject = frozen
+    _note_what_ignores_the_data(frozen, w, notes)
+    if cut:
+        seconds = _time_of_loss(frozen, w)
+    noise = _noise(frozen, w, notes)
+    return Probes(frozen, tuple(notes), False, noise, _bears_complex(frozen, w), seconds, whole if cut else None)
+
+
+def _time_of_loss(subject: HandWritten, w: Array) -> float:
     started = time.perf_counter()
-    loss, g = subject.cost(w), subject.gradient(w)
-    after_loss = time.perf_counter()
     subject.cost(w)
-    seconds = min(after_loss - started, time.perf_counter() - after_loss)
-    cut = _cut(subject, w, loss, g, notes)
-    noise = _noise(subject, w, loss, notes)
-    return Probes(subject, tuple(notes), False, noise, _bears_complex(subject, w, loss), seconds, cut)
+    return time.perf_counter() - started
+
+
+def _with_fewer_rows(subject: HandWritten, expected: float, notes: list[str]) -> tuple[HandWritten, bool]:
+    """Return a slow network with some of its rows, and whether that is so."""
+    cut = rows_of(subject.data)
+    if cut is None or expected <= PATIENCE:
+        return subject, False
+    rows = max(FEWEST_ROWS, int(cut.rows * PATIENCE / expected))
+    if rows >= cut.rows:
+        return subject, False
+    notes.append(
+        f"With all {cut.rows:,} rows the check would take about {expected:.0f} s: the first {rows:,} rows were used."
+    )
+    return subject.with_data(cut.first(rows)), True
 
 
 def _without_side_effects(subject: HandWritten, w: Array, notes: list[str]) -> HandWritten:
@@ -139,18 +170,18 @@ def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[s
     return None
 
 
-def _cut(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[str]) -> Cut | None:
-    """Return how to use fewer rows; note whether loss or gradient ignores the data it is given."""
+def _note_what_ignores_the_data(subject: HandWritten, w: Array, notes: list[str]) -> None:
     cut = rows_of(subject.data)
     if cut is None or cut.rows < 2:
-        return None
-    half = (cut.rows + 1) // 2
+        return
+    half = subject.with_data(cut.first((cut.rows + 1) // 2))
+    loss, g = subject.cost(w), subject.gradient(w)
     try:
-        loss_of_half, g_of_half = subject.cost(w, cut.first(half)), subject.gradient(w, cut.first(half))
-    except SubjectError:
-        return None
+        loss_of_half, g_of_half = half.cost(w), half.gradient(w)
+    except SubjectError:  # they take just these rows
+        return
     loss_moves, g_moves = not _same(loss_of_half, loss), not _same(g_of_half, g)
-    rows = f"{half:,} of the {cut.rows:,} rows"
+    rows = f"{(cut.rows + 1) // 2:,} of the {cut.rows:,} rows"
     if loss_moves and not g_moves and g.any():
         notes.append(
             f"Your gradient does not use the data it is given: with {rows} the loss goes from {loss:.6g} to "
@@ -161,7 +192,6 @@ def _cut(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[str]
             f"Your loss does not use the data it is given: with {rows} it stays {loss:.6g}, and the gradient changes "
             f"by {_apart(g, g_of_half):.2g} of its size. Does it read a global X, or one that it kept?"
         )
-    return cut if loss_moves and g_moves else None
 
 
 def rows_of(data: tuple[Any, ...]) -> Cut | None:
@@ -180,33 +210,33 @@ def rows_of(data: tuple[Any, ...]) -> Cut | None:
     return None
 
 
-def _noise(subject: HandWritten, w: Array, loss: float, notes: list[str]) -> float:
+def _noise(subject: HandWritten, w: Array, notes: list[str]) -> float:
     """Return how far the loss may be off; note where that is more than float64 explains."""
-    random = np.random.default_rng(0)
-    direction = random.choice([-1.0, 1.0], w.size) / np.sqrt(w.size)
-    noise = GRANTED_NOISE * noise_of(lambda t: subject.cost(w + t * direction))
+    loss = subject.cost(w)
+    direction = np.random.default_rng(0).choice([-1.0, 1.0], w.size) / np.sqrt(w.size)
+    noise = noise_of(lambda t: subject.cost(w + t * direction))
     dtype = getattr(subject.loss_as_returned(w), "dtype", None)
     single = dtype in (np.float32, np.float16)
     if single:
-        noise = max(noise, float(np.finfo(dtype).eps) * abs(loss))
+        noise = max(noise, float(np.finfo(dtype).eps) / 4 * abs(loss))
     if noise <= ROUGH * abs(loss):
         return 0.0
-    what = f"is computed in {dtype}" if single else "is rougher than float64 (is some of it in float32?)"
-    if single or noise > 1e3 * ROUGH * abs(loss):
+    if single or noise > NOTED * abs(loss):
+        what = f"is computed in {dtype}" if single else "is rougher than float64 is (does float32 come into it?)"
         notes.append(
-            f"Your loss {what}: {loss:.6g} is known to ± {noise / GRANTED_NOISE:.0e}, so slopes are less certain. "
-            "Where the table says ?, check in float64: X.astype(np.float64), and no float32 inside."
+            f"Your loss {what}: {loss:.6g} is known to ± {noise:.0e}, which makes its slopes uncertain. Where the "
+            "table says ?, check again in float64, with X.astype(np.float64) and no float32 inside."
         )
-    return noise
+    return GRANTED_NOISE * noise
 
 
-def _bears_complex(subject: HandWritten, w: Array, loss: float) -> bool:
+def _bears_complex(subject: HandWritten, w: Array) -> bool:
     value = subject.complex_cost(w.astype(np.complex128))
-    return bool(_same(value.real, loss)) and value.imag == 0
+    return _same(value.real, subject.cost(w)) and value.imag == 0
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Tell whether two results agree but for rounding, which sums in several threads may differ by."""
+    """Tell whether two results agree but for rounding, by which sums in several threads may differ."""
     size = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)))
     if not np.isfinite(size):
         return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))

@@ -150,6 +150,12 @@ class HandWritten:
         other.seed = seed
         return other
 
+    def with_data(self, data: Sequence[Any]) -> HandWritten:
+        """Return the same network with other data."""
+        other = copy.copy(self)
+        other.data = _checked(data, self.per_row)
+        return other
+
     def with_data_copied(self) -> HandWritten:
         """Return the same network with a fresh copy of the data for each call, for functions that change them."""
         other = copy.copy(self)
@@ -279,7 +285,7 @@ class HandWritten:
 
 
 def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
-    if not isinstance(data, list | tuple):
+    if not isinstance(data, Sequence) or isinstance(data, str):
         raise SubjectError(
             f"data must be what the functions get after the parameters, as a tuple: data=(X, y); got {data!r:.60}"
         )
