@@ -43,6 +43,7 @@ def compare(
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     entries: int = ENTRIES,
+    directions: int = DIRECTIONS,
     noise: float = 0.0,
     complex_cost: Callable[[npt.NDArray[np.complex128]], complex] | None = None,
 ) -> GradientCheck:
@@ -56,13 +57,14 @@ def compare(
         seed: of the choice of entries and directions.
         shapes: of the blocks, to name entries by; a block without one is a vector.
         entries: so many of each block are compared singly.
+        directions: so many through each block; less than 3 for no more than a second opinion.
         noise: by how much the cost may be off beyond the rounding of float64.
         complex_cost: the cost at complex parameters, where it can be had.
     """
     comparing = _Comparing(cost, gradient, w, np.random.default_rng(seed), noise, complex_cost)
     entries = entries if w.size <= LARGE else 0
     checks = [
-        comparing.block(name, block, (shapes or {}).get(name, (block.stop - block.start,)), entries)
+        comparing.block(name, block, (shapes or {}).get(name, (block.stop - block.start,)), entries, directions)
         for name, block in blocks.items()
         if block.stop > block.start
     ]
@@ -139,14 +141,14 @@ class _Comparing:
         direction[piece] /= np.linalg.norm(direction[piece])
         return self.along(where, direction, piece)
 
-    def block(self, name: str, block: slice, shape: tuple[int, ...], entries: int) -> BlockCheck:
+    def block(self, name: str, block: slice, shape: tuple[int, ...], entries: int, directions: int) -> BlockCheck:
         """Compare all there is to compare of one block."""
         size = block.stop - block.start
-        numbers = range(1, 1 + DIRECTIONS if size > 1 else 0)
+        numbers = range(1 + DIRECTIONS - directions, 1 + DIRECTIONS) if size > 1 else ()
         attempts = [self.through(f"direction {number}", block, number) for number in numbers]
-        wrong = any(attempt is not None and not attempt.right for attempt in attempts)
-        entries = max(entries, SPOT_CHECKS if wrong else 0)
-        chosen = range(size) if size <= max(entries, SPOT_CHECKS) else self._chosen(size, entries)
+        wrong = directions == DIRECTIONS and any(one is not None and not one.right for one in attempts)
+        entries = max(entries, SPOT_CHECKS if wrong else 0, 1 if size == 1 else 0)
+        chosen = range(size) if size <= entries else self._chosen(size, entries)
         singles = [self.entry(name, block, shape, int(place)) for place in chosen]
         located = len(singles) == size and None not in singles
         if wrong and not located and _few([one for one in singles if one is not None]):

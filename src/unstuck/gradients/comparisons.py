@@ -156,9 +156,10 @@ class GradientCheck:
         ]
         for block in self.blocks:
             worst = block.worst
-            detail = f"{worst.where}: backprop {worst.backprop:.6g}, numeric {worst.numeric:.6g}" if worst else ""
+            errors = (f"{block.relative_error:.1e}", f"{block.uncertainty:.1e}") if worst else ("-", "-")
+            detail = f"{worst.where}: backprop {worst.backprop:.6g}, numeric {worst.numeric:.6g}" if worst else "-"
             lines.append(
-                f"{block.name:<{width}} {block.verdict:<6} {block.relative_error:>14.1e} {block.uncertainty:>12.1e} "
+                f"{block.name:<{width}} {block.verdict:<6} {errors[0]:>14} {errors[1]:>12} "
                 f"{len(block.comparisons):>9} {block.set_aside:>9}   {detail}"
             )
         told = [*filter(None, map(_where_it_is_wrong, self.blocks)), *self.notes]

@@ -24,10 +24,9 @@ def check_figure(check: GradientCheck) -> Figure:
 
     across = min(ACROSS, len(check.blocks))
     down = -(-len(check.blocks) // across)
-    figure = Figure(figsize=(3.6 * across + 1, 3.4 * down), layout="constrained")
+    figure = Figure(figsize=(3.6 * across + 1, 3.6 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False)
-    colours = colormaps["viridis"].copy()
-    colours.set_bad("0.85")
+    colours = colormaps["viridis"].with_extremes(bad="0.85")
     scale = LogNorm(EXACT, 1.0, clip=True)
     for axes, block in zip(panels.flat, check.blocks, strict=False):
         errors = error_picture(block)
@@ -45,7 +44,7 @@ def check_figure(check: GradientCheck) -> Figure:
             f"{block.name} {block.shape}: {block.verdict}", color="red" if block.verdict == "WRONG" else "black"
         )
         axes.set_xticks([0, errors.shape[1] - 1] if errors.shape[1] > 1 else [0])
-        axes.set_yticks([0, errors.shape[0] - 1] if errors.shape[0] > 1 else [0])
+        axes.set_yticks([0, errors.shape[0] - 1] if errors.shape[0] > 1 else [])
     for axes in panels.flat[len(check.blocks) :]:
         axes.set_axis_off()
     figure.colorbar(image, ax=panels, label="difference / largest derivative of the block")

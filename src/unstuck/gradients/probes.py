@@ -24,6 +24,7 @@ NOTED = 1e-11
 QUICK = 0.5
 PATIENCE = 5.0
 FEWEST_ROWS = 16
+FEWEST_TO_CUT = 4
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Probes:
         noise: by how much the loss may be off beyond the rounding of float64.
         complex_steps: whether the loss bears complex parameters.
         seconds: a call of its loss takes.
-        whole: the same network with all rows.
+        whole: the same network with all rows, where some are used.
+        seconds_for_all: a call of its loss takes for all rows.
     """
 
     subject: HandWritten
@@ -64,6 +66,7 @@ class Probes:
     complex_steps: bool = False
     seconds: float = 0.0
     whole: HandWritten | None = None
+    seconds_for_all: float = 0.0
 
 
 def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
@@ -84,20 +87,29 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
     if seconds < QUICK:
         seconds = _time_of_loss(subject, w)
     whole = subject
-    subject, cut = _with_fewer_rows(whole, calls * seconds, notes)
+    subject, cut = _with_fewer_rows(whole, w, calls * seconds, notes)
     loss, g = subject.cost(w), subject.gradient(w)
     if not np.isfinite(loss):
-        notes.append(f"The loss is {loss} at these parameters, so there is no slope to compare with: start elsewhere.")
+        notes.append(
+            f"The loss is {loss} at these parameters, so there is no slope to compare with. An overflow or "
+            "the logarithm of 0 does that: start with smaller parameters, or write np.logaddexp, or np.log(p + 1e-12)."
+        )
         return Probes(subject, tuple(notes), obstacle=True)
     _note_what_is_not_finite(subject, g, notes)
     frozen = _frozen(subject, w, loss, g, notes)
     if frozen is None:
         return Probes(subject, tuple(notes), obstacle=True)
     _note_what_ignores_the_data(frozen, w, notes)
-    if cut:
-        seconds = _time_of_loss(frozen, w)
     noise = _noise(frozen, w, notes)
-    return Probes(frozen, tuple(notes), False, noise, _bears_complex(frozen, w), seconds, whole if cut else None)
+    return Probes(
+        subject=frozen,
+        notes=tuple(notes),
+        noise=noise,
+        complex_steps=_bears_complex(frozen, w),
+        seconds=_time_of_loss(frozen, w) if cut else seconds,
+        whole=frozen.with_data(whole.data) if cut else None,
+        seconds_for_all=seconds,
+    )
 
 
 def _time_of_loss(subject: HandWritten, w: Array) -> float:
@@ -106,7 +118,7 @@ def _time_of_loss(subject: HandWritten, w: Array) -> float:
     return time.perf_counter() - started
 
 
-def _with_fewer_rows(subject: HandWritten, expected: float, notes: list[str]) -> tuple[HandWritten, bool]:
+def _with_fewer_rows(subject: HandWritten, w: Array, expected: float, notes: list[str]) -> tuple[HandWritten, bool]:
     """Return a slow network with some of its rows, and whether that is so."""
     cut = rows_of(subject.data)
     if cut is None or expected <= PATIENCE:
@@ -114,10 +126,15 @@ def _with_fewer_rows(subject: HandWritten, expected: float, notes: list[str]) ->
     rows = max(FEWEST_ROWS, int(cut.rows * PATIENCE / expected))
     if rows >= cut.rows:
         return subject, False
+    fewer = subject.with_data(cut.first(rows))
+    try:
+        fewer.cost(w), fewer.gradient(w)
+    except SubjectError:  # they take just these rows
+        return subject, False
     notes.append(
         f"With all {cut.rows:,} rows the check would take about {expected:.0f} s: the first {rows:,} rows were used."
     )
-    return subject.with_data(cut.first(rows)), True
+    return fewer, True
 
 
 def _without_side_effects(subject: HandWritten, w: Array, notes: list[str]) -> HandWritten:
@@ -171,26 +188,30 @@ def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[s
 
 
 def _note_what_ignores_the_data(subject: HandWritten, w: Array, notes: list[str]) -> None:
+    """Note whether loss or gradient stays the same with a half, and with a third, of the rows."""
     cut = rows_of(subject.data)
-    if cut is None or cut.rows < 2:
+    if cut is None or cut.rows < FEWEST_TO_CUT:
         return
-    half = subject.with_data(cut.first((cut.rows + 1) // 2))
-    loss, g = subject.cost(w), subject.gradient(w)
+    parts = [subject, *(subject.with_data(cut.first(cut.rows // k)) for k in (2, 3))]
     try:
-        loss_of_half, g_of_half = half.cost(w), half.gradient(w)
+        losses, gradients = [part.cost(w) for part in parts], [part.gradient(w) for part in parts]
     except SubjectError:  # they take just these rows
         return
-    loss_moves, g_moves = not _same(loss_of_half, loss), not _same(g_of_half, g)
-    rows = f"{(cut.rows + 1) // 2:,} of the {cut.rows:,} rows"
-    if loss_moves and not g_moves and g.any():
+    if not (np.isfinite(losses).all() and np.isfinite(gradients).all()):
+        return
+    loss_moves = not all(_same(loss, losses[0]) for loss in losses)
+    gradient_moves = not all(_same(g, gradients[0]) for g in gradients)
+    rows = f"{cut.rows // 2:,} of the {cut.rows:,} rows"
+    if loss_moves and not gradient_moves and gradients[0].any():
         notes.append(
-            f"Your gradient does not use the data it is given: with {rows} the loss goes from {loss:.6g} to "
-            f"{loss_of_half:.6g}, the gradient stays as it is. Does it read a global X, or one that it kept?"
+            f"Your gradient does not use the data it is given: with {rows} the loss goes from {losses[0]:.6g} to "
+            f"{losses[1]:.6g}, the gradient stays as it is. Does it read a global X, or one that it kept?"
         )
-    elif g_moves and not loss_moves:
+    elif gradient_moves and not loss_moves:
         notes.append(
-            f"Your loss does not use the data it is given: with {rows} it stays {loss:.6g}, and the gradient changes "
-            f"by {_apart(g, g_of_half):.2g} of its size. Does it read a global X, or one that it kept?"
+            f"Your loss does not use the data it is given: with {rows} it stays {losses[0]:.6g}, and the gradient "
+            f"changes by {_apart(gradients[0], gradients[1]):.2g} of its size. Does it read a global X, or one that it "
+            "kept?"
         )
 
 

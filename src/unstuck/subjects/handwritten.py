@@ -286,8 +286,9 @@ class HandWritten:
 
 def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
     if not isinstance(data, Sequence) or isinstance(data, str):
+        got = f"one array of shape {data.shape}" if isinstance(data, np.ndarray) else f"{data!r:.60}"
         raise SubjectError(
-            f"data must be what the functions get after the parameters, as a tuple: data=(X, y); got {data!r:.60}"
+            f"data must be what the functions get after the parameters, as a tuple: data=(X, y); got {got}"
         )
     if per_row is None:
         return tuple(data)

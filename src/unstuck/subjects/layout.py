@@ -121,7 +121,7 @@ class Layout:
 
     def changed(self, structure: Any, w: Array) -> list[str]:
         """Return the names of the blocks whose numbers in a structure are no longer those of w."""
-        held = dict(named_arrays(structure, "the parameters"))
+        held = dict(named_arrays(_without_additions(structure, self._pattern), "the parameters"))
         wanted = named_arrays(self.structure(w), "the parameters")
         return [name for name, array in wanted if name in held and not np.array_equal(held[name], array)]
 
@@ -148,6 +148,15 @@ def _walk(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
                 f"among {what} there is {structure!r:.60}, of type {array.dtype}; real numbers are needed"
             )
         yield "", array
+
+
+def _without_additions(structure: Any, pattern: Any) -> Any:
+    """Return what a structure holds where the pattern holds something too."""
+    if isinstance(structure, Mapping) and isinstance(pattern, Mapping):
+        return {key: _without_additions(structure[key], pattern[key]) for key in pattern if key in structure}
+    if isinstance(structure, list | tuple) and isinstance(pattern, list | tuple):
+        return [_without_additions(*both) for both in zip(structure, pattern, strict=False)]
+    return structure
 
 
 def _rebuilt(pattern: Any, numbers: Iterator[Array]) -> Any:
