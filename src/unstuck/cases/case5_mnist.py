@@ -90,7 +90,8 @@ class HandWritten:
         """Compare gradient and cost, at the start, on a few rows."""
         w = START.sample(generator(0), (self.size,), *self.shapes[0])
         X, Y = X[:20].astype(np.float64), Y[:20].astype(np.float64)
-        return compare(lambda w: self.cost(w, X, Y), lambda w: self.gradient(w, X, Y), w, self.blocks)
+        shapes = dict(zip(self.blocks, self.shapes, strict=True))
+        return compare(lambda w: self.cost(w, X, Y), lambda w: self.gradient(w, X, Y), w, self.blocks, shapes=shapes)
 
 
 @cache

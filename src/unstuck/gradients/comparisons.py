@@ -162,8 +162,8 @@ class GradientCheck:
                 f"{block.name:<{width}} {block.verdict:<6} {errors[0]:>14} {errors[1]:>12} "
                 f"{len(block.comparisons):>9} {block.set_aside:>9}   {detail}"
             )
-        told = [*filter(None, map(_where_it_is_wrong, self.blocks)), *self.notes]
-        lines += [textwrap.fill(note, 120, initial_indent="- ", subsequent_indent="  ") for note in told]
+        told = [*map(_where_it_is_wrong, self.blocks), *map(_why_it_cannot_be_told, self.blocks), *self.notes]
+        lines += [textwrap.fill(note, 120, initial_indent="- ", subsequent_indent="  ") for note in told if note]
         return "\n".join(lines)
 
 
@@ -174,3 +174,15 @@ def _where_it_is_wrong(block: BlockCheck) -> str:
     named = ", ".join(one.where for one in wrong[:LISTED]) + (", ..." if len(wrong) > LISTED else "")
     entries = "1 entry" if len(wrong) == 1 else f"{len(wrong):,} entries"
     return f"{block.name} is wrong in {entries} of {size:,}, {named}, and right in all others."
+
+
+def _why_it_cannot_be_told(block: BlockCheck) -> str:
+    if block.verdict != "?" or not (block.comparisons or block.set_aside):
+        return ""
+    if not block.comparisons:
+        return f"{block.name} cannot be judged: the loss has kinks or jumps at these parameters and nearby."
+    clearest = min(block.comparisons, key=lambda one: one.error / (one.size or 1.0))
+    return (
+        f"{block.name} cannot be judged: {clearest.where} has the slope {clearest.numeric:.2g} ± {clearest.error:.1g} "
+        f"by differences, too uncertain to confirm or refute backprop's {clearest.backprop:.2g}."
+    )
