@@ -28,6 +28,7 @@ SPOT_CHECKS = 8
 DIRECTIONS = 3
 LARGE = 5_000
 NUDGES = 4
+SECOND_OPINIONS = 3
 MANY = 0.1
 BRANCHES = 8
 COARSE = 1e3
@@ -86,34 +87,46 @@ class _Comparing:
     ):
         self.cost, self.gradient, self.random = cost, gradient, random
         self.noise, self.complex_cost = noise, complex_cost
-        self.nearby = [w + nudge * random.normal(size=w.shape) for nudge in (0.0, *[1e-3] * NUDGES)]
+        nudges = (0.0, *[1e-3] * NUDGES, *[3e-2] * SECOND_OPINIONS)
+        self.points = [w + nudge * random.normal(size=w.shape) for nudge in nudges]
         self.gradients: dict[int, Array] = {}
         self.coarse = COARSE * (ROUNDING * abs(cost(w)) + noise) / LARGEST_STEP
 
     def gradient_at(self, k: int) -> Array:
-        """Return the gradient at the k-th of the points nearby; at the 0th, w itself."""
+        """Return the gradient at the k-th of the points; the 0th is w."""
         if k not in self.gradients:
-            self.gradients[k] = self.gradient(self.nearby[k])
+            self.gradients[k] = self.gradient(self.points[k])
         return self.gradients[k]
 
     def along(self, where: str, direction: Array, part: slice, place: int | None = None) -> Comparison | None:
         """Compare the derivatives along a direction that is zero outside a part; None where kinks forbid it.
 
-        Where a kink or an edge leaves the slope at w unsure, the best of the points nearby is taken.
+        Where a kink or an edge leaves the slope at w unsure, the best of the points nearby is taken. Under noise two
+        kinks may pass for none, so what is wrong there has to be wrong at points farther away, too.
         """
         best: Comparison | None = None
-        for k in range(len(self.nearby)):
-            numeric = self.slope(k, direction)
-            if not numeric.kinked and (best is None or numeric.error < best.error):
-                backprop = float(self.gradient_at(k)[part] @ direction[part])
-                best = Comparison(where, backprop, numeric.value, numeric.error, place)
+        for k in range(1 + NUDGES):
+            one = self.at(k, where, direction, part, place)
+            if one is not None and (best is None or one.error < best.error):
+                best = one
             if best is not None and (best.error <= self.coarse or GRANTED * best.error <= VAGUE * best.size):
                 break
+        if self.noise and best is not None and not best.right:
+            others = (self.at(k, where, direction, part, place) for k in range(1 + NUDGES, len(self.points)))
+            return next((one for one in others if one is not None and one.right), best)
         return best
 
+    def at(self, k: int, where: str, direction: Array, part: slice, place: int | None) -> Comparison | None:
+        """Compare the derivatives along a direction at the k-th of the points; None on a kink."""
+        numeric = self.slope(k, direction)
+        if numeric.kinked:
+            return None
+        backprop = float(self.gradient_at(k)[part] @ direction[part])
+        return Comparison(where, backprop, numeric.value, numeric.error, place)
+
     def slope(self, k: int, direction: Array) -> Slope:
-        """Return the slope of the cost along a direction at the k-th of the points nearby."""
-        point, complex_cost = self.nearby[k], self.complex_cost
+        """Return the slope of the cost along a direction at the k-th of the points."""
+        point, complex_cost = self.points[k], self.complex_cost
         found = slope(lambda t: self.cost(point + t * direction), noise=self.noise)
         if found.kinked or complex_cost is None:
             return found
@@ -121,7 +134,7 @@ class _Comparing:
 
     def entry(self, name: str, block: slice, shape: tuple[int, ...], place: int) -> Comparison | None:
         """Compare the derivatives by one entry of a block."""
-        direction = np.zeros_like(self.nearby[0])
+        direction = np.zeros_like(self.points[0])
         direction[block.start + place] = 1.0
         index = np.unravel_index(place, shape) if len(shape) > 1 else (place,)
         where = f"{name}[{', '.join(str(k) for k in index)}]" if shape else name
@@ -130,7 +143,7 @@ class _Comparing:
     def through(self, where: str, block: slice, number: int, pieces: slice | None = None) -> Comparison | None:
         """Compare the derivatives along direction 1, 2 or 3 through a piece of a block, or all of it."""
         piece = block if pieces is None else slice(block.start + pieces.start, block.start + pieces.stop)
-        direction = np.zeros_like(self.nearby[0])
+        direction = np.zeros_like(self.points[0])
         direction[piece] = self.random.uniform(0.5, 1.5, piece.stop - piece.start)
         direction[piece] *= self.random.choice([-1.0, 1.0], piece.stop - piece.start)
         if number == DIRECTIONS:

@@ -70,8 +70,7 @@ def slope(phi: Callable[[float], float], scale: float = 1.0, noise: float = 0.0)
     rounding = (ROUNDING * sizes[np.isfinite(sizes)].max(initial=0.0) + noise) / h
 
     with np.errstate(invalid="ignore"):  # phi may be infinite at the larger steps
-        bend = (right - 2 * middle + left) / h
-        jump = np.abs(bend)
+        jump = np.abs(right - 2 * middle + left) / h
         seen = np.isfinite(jump) & (jump > 4 * rounding)
         if _kink_at_zero(jump, seen, rounding):
             return Slope(np.nan, np.nan)
@@ -81,8 +80,6 @@ def slope(phi: Callable[[float], float], scale: float = 1.0, noise: float = 0.0)
         R = (16 * central[1:] - central[:-1]) / 15
         apart = np.abs(R[:, None] - R) - rounding[1:]
         error = np.abs(R - central[:-1]) + rounding[1:] + np.triu(apart, 1).max(axis=1)
-        if noise:  # it may hide by which of the smaller steps a kink is stepped around
-            error += np.maximum(np.abs(bend[1:] - bend[:-1] / 4) - 4 * rounding[1:], 0.0)
     if not (np.isfinite(error).any() and np.isfinite(middle)):
         return Slope(np.nan, np.nan)
     best = int(np.nanargmin(error))
