@@ -166,6 +166,37 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
     )
 
 
+@main.command()
+@click.argument("network", metavar="FILE.py[:NAME]")
+@click.option("--picture", type=PATH, help="A PNG of the error over each block.")
+@json_option
+@reports_errors
+def gradcheck(network: str, picture: Path | None, json_path: str | None) -> None:
+    """Check the gradient of a network in your own Python file, and name the mistake in it.
+
+    NAME is a HandWritten, a function that returns one, or an object; without it, the file itself has parameters, loss,
+    gradient, X and y. The file is your own code, and is run. Exits with 1 when the gradient is wrong.
+    """
+    from unstuck.drawing import save_figure
+    from unstuck.gradients.check import check_gradient
+    from unstuck.gradients.forensics.explain import explain_gradient
+    from unstuck.subjects.from_file import load_subject
+
+    _check_outputs(json_path, picture)
+    subject = load_subject(network)
+    console = _console(json_path)
+    check = check_gradient(subject)
+    console.print(str(check), markup=False, highlight=False, soft_wrap=True)
+    explained = explain_gradient(subject)
+    console.print(f"\n{explained}", markup=False, highlight=False, soft_wrap=True)
+    if picture is not None:
+        save_figure(check.plot(), picture)
+        console.print(f"Picture: {picture}", markup=False)
+    _write_json(json_path, {**check.to_data(), "explanation": explained.to_data()})
+    if check.verdict == "WRONG" or not explained.right:
+        sys.exit(1)
+
+
 def _parsed(settings: tuple[str, ...]) -> dict[str, Any]:
     """Return the settings as data: a value is what TOML makes of it, or else text."""
     import tomllib

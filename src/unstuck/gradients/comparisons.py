@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -147,6 +147,24 @@ class GradientCheck:
         from unstuck.gradients.picture import check_figure
 
         return check_figure(self)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "notes": list(self.notes),
+            "blocks": [
+                {
+                    "name": block.name,
+                    "verdict": block.verdict,
+                    "relative_error": block.relative_error,
+                    "uncertainty": block.uncertainty,
+                    "compared": len(block.comparisons),
+                    "set_aside": block.set_aside,
+                }
+                for block in self.blocks
+            ],
+        }
 
     def __str__(self) -> str:
         width = max(6, *(len(block.name) for block in self.blocks))

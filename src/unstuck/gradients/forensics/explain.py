@@ -11,12 +11,14 @@ unexplained, with what narrows it down.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
+from unstuck.functions.pairs import sensible_pair
 from unstuck.gradients.forensics.lines import backward_pass
 from unstuck.gradients.forensics.recognise import Recognised, described, recognise
 from unstuck.gradients.forensics.relations import Relation, relation
@@ -78,6 +80,17 @@ class Explanation:
     def right(self) -> bool:
         """Whether nothing is wrong."""
         return not self.wrong
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        return {
+            "recognised": str(self.recognised) if self.recognised else None,
+            "wrong": list(self.wrong),
+            "mistakes": [asdict(mistake) for mistake in self.mistakes],
+            "unexplained": list(self.unexplained),
+            "evidence": list(self.evidence),
+            "lines": list(self.lines),
+        }
 
     def __str__(self) -> str:
         parts = [f"recognised: {self.recognised}" if self.recognised else "the network was not recognised"]
@@ -227,6 +240,12 @@ def _mistakes(network: Recognised, found: Candidate) -> Iterator[Mistake]:
         for way in sorted(everywhere | ({back} if back else set())):
             assert way is not None
             sentence = SENTENCES[way].format(f=f)
+            if (
+                way == "derivative twice"
+                and depth == len(layers) - 1
+                and sensible_pair(network.activations[-1], network.loss)
+            ):
+                sentence += "; delta = a - y holds it already"
             if way in everywhere and (way == back or depth == 0):
                 yield Mistake(way, depth + 1, (*named(depth), *below(depth)), f"{place}: {sentence}")
             elif way in everywhere:

@@ -1,0 +1,104 @@
+"""load_subject(): the network in somebody's Python file.
+
+    file.py:name      name is a HandWritten, a function that returns one, or an object with its parameters in attributes
+                      and methods loss (or cost) and gradient (or backprop)
+    file.py           the file itself has parameters, loss and gradient, and data (or X and y) where they need any
+
+The file is run, as `python file.py` would run it, but for what stands under `if __name__ == "__main__"`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from unstuck.errors import FileError, SubjectError, did_you_mean
+from unstuck.subjects.handwritten import HandWritten
+
+LOSSES, GRADIENTS, PREDICTIONS = ("loss", "cost"), ("gradient", "backprop", "grad"), ("predict", "forward")
+
+
+def load_subject(place: str) -> HandWritten:
+    """Run a Python file and return the network in it.
+
+    Args:
+        place: "file.py" or "file.py:name".
+
+    Raises:
+        FileError: when there is no such file.
+        SubjectError: when it raises, or holds nothing to examine under that name.
+    """
+    path, _, name = place.rpartition(":") if ":" in Path(place).name else (place, "", "")
+    module = _run(Path(path))
+    if not name:
+        return _of_module(module, path)
+    if not hasattr(module, name):
+        known = [known for known in vars(module) if not known.startswith("_")]
+        raise SubjectError(f"{path} has nothing called {name!r}{did_you_mean(name, known)}")
+    found = getattr(module, name)
+    if callable(found) and not _first(found, LOSSES):
+        found = found()
+    if isinstance(found, HandWritten):
+        return found
+    loss, gradient = _first(found, LOSSES), _first(found, GRADIENTS)
+    if loss is None:
+        raise SubjectError(
+            f"{name} in {path} is neither a HandWritten, nor a function that returns one, nor an object with a method "
+            f"loss or cost: write {name} = HandWritten(parameters, loss=..., gradient=..., data=(X, y))"
+        )
+    return HandWritten.of_object(
+        found, loss=loss, gradient=gradient, predict=_first(found, PREDICTIONS), data=_data(module)
+    )
+
+
+def _of_module(module: ModuleType, path: str) -> HandWritten:
+    subjects = [value for value in vars(module).values() if isinstance(value, HandWritten)]
+    if len(subjects) == 1:
+        return subjects[0]
+    loss = _first(module, LOSSES)
+    if loss is None or not hasattr(module, "parameters"):
+        raise SubjectError(
+            f"{path} must have parameters, loss and gradient, or a name to look at: unstuck gradcheck {path}:NAME"
+        )
+    gradient, predict = _first(module, GRADIENTS), _first(module, PREDICTIONS)
+    return HandWritten(
+        module.parameters,
+        loss=getattr(module, loss),
+        gradient=getattr(module, gradient) if gradient else None,
+        predict=getattr(module, predict) if predict else None,
+        data=_data(module),
+        shapes=getattr(module, "shapes", None),
+    )
+
+
+def _run(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise FileError(f"{path} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # pickles and dataclasses look there
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SubjectError(f"{path} raised {type(error).__name__} when it was run: {error}") from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _data(module: ModuleType) -> Sequence[Any]:
+    if hasattr(module, "data"):
+        return tuple(module.data)
+    y = getattr(module, "y", getattr(module, "Y", None))
+    return (module.X, y) if hasattr(module, "X") and y is not None else ()
+
+
+def _first(holder: Any, names: Sequence[str]) -> str | None:
+    return next((name for name in names if callable(getattr(holder, name, None))), None)

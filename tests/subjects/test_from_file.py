@@ -1,0 +1,124 @@
+"""Networks in a person's own Python file, by name and by convention, and the command that checks them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from unstuck import FileError, SubjectError
+from unstuck.cli import main
+from unstuck.subjects.from_file import load_subject
+
+FUNCTIONS = """
+import numpy as np
+from unstuck import HandWritten
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
+parameters = {"W": rng.normal(size=(3, 1)), "b": np.zeros(1)}
+factor = 2
+
+def loss(p, X, y):
+    return np.mean((X @ p["W"] + p["b"] - y) ** 2)
+
+def gradient(p, X, y):
+    delta = factor * (X @ p["W"] + p["b"] - y) / len(X)
+    return {"W": X.T @ delta, "b": delta.sum(axis=0)}
+
+class Network:
+    def __init__(self):
+        self.W, self.b = parameters["W"], parameters["b"]
+    def cost(self, X, y):
+        return loss(vars(self), X, y)
+    def backprop(self, X, y):
+        return gradient(vars(self), X, y)
+
+def made():
+    return HandWritten(parameters, loss=loss, gradient=gradient, data=(X, y))
+
+ready = made()
+network = Network()
+number = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "network.py"
+    path.write_text(FUNCTIONS)
+    return path
+
+
+def gradcheck(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["gradcheck", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("name", ["", ":made", ":ready", ":network"])
+def test_every_way_to_name_it(file: Path, name: str) -> None:
+    subject = load_subject(f"{file}{name}")
+    assert [block.name for block in subject.blocks] == ["W", "b"]
+    result = gradcheck(f"{file}{name}")
+    assert result.exit_code == 0, result.output
+    assert "the gradient is right" in result.stdout
+
+
+def test_by_convention_where_nothing_is_made(file: Path) -> None:
+    file.write_text(FUNCTIONS.replace("ready = made()", ""))
+    assert gradcheck(file).exit_code == 0
+
+
+def test_a_wrong_gradient_ends_with_1(file: Path) -> None:
+    file.write_text(FUNCTIONS.replace("factor = 2", "factor = -2"))
+    result = gradcheck(file, "--picture", file.with_suffix(".png"))
+    assert result.exit_code == 1
+    assert "the whole gradient is of the wrong sign (W, b)" in result.stdout
+    assert file.with_suffix(".png").stat().st_size > 1000
+
+
+def test_the_report_as_data(file: Path) -> None:
+    file.write_text(FUNCTIONS.replace("factor = 2", "factor = 1"))
+    result = gradcheck(file, "--json", "-")
+    data = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert data["verdict"] == "WRONG"
+    assert [block["name"] for block in data["blocks"]] == ["W", "b"]
+    assert data["explanation"]["mistakes"] == [
+        {
+            "kind": "factor",
+            "layer": 0,
+            "blocks": ["W", "b"],
+            "text": "the whole gradient is half as large as it should be",
+        }
+    ]
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="there is no file"):
+        load_subject(str(tmp_path / "missing.py"))
+
+
+def test_a_name_mistyped(file: Path) -> None:
+    with pytest.raises(SubjectError, match="did you mean 'ready'"):
+        load_subject(f"{file}:reddy")
+
+
+def test_a_name_for_something_else(file: Path) -> None:
+    with pytest.raises(SubjectError, match=r"number in .* is neither a HandWritten"):
+        load_subject(f"{file}:number")
+
+
+def test_a_file_that_raises(file: Path) -> None:
+    file.write_text("1 / 0")
+    with pytest.raises(SubjectError, match="raised ZeroDivisionError") as error:
+        load_subject(str(file))
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
+    assert gradcheck(file).exit_code == 2
+
+
+def test_a_file_with_nothing_in_it(file: Path) -> None:
+    file.write_text("x = 1")
+    with pytest.raises(SubjectError, match="must have parameters, loss and gradient"):
+        load_subject(str(file))
