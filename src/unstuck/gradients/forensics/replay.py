@@ -283,6 +283,8 @@ def _fit(
     data = [G] if np.any(G) else []
     between = [] if extra is None else [extra]
     size = np.linalg.norm(given)
+    if _least_squares([*data, *between, *shapes], given)[1] > TOLERANCE * size:
+        return None
     for tolerance in (ROUNDING, TOLERANCE):
         for terms in (None, (0,), (1,), (2,), (0, 1), (0, 2)):
             free = [] if terms is None else [shapes[k] for k in terms]
