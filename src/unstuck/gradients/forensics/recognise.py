@@ -81,6 +81,8 @@ POINTS = 14
 SCREENED = 5
 ROUNDING = {8: 1e-11, 4: 1e-5, 2: 1e-2}
 """What may be left over, relative to the loss, by the bytes of the number that the loss returns."""
+NOTHING = 1e-13
+"""A term that is no more of the loss is rounding."""
 MOST_MIXED = 3
 """Hidden layers of different activations are looked for up to so many of them."""
 
@@ -327,7 +329,8 @@ def _coefficients(F: Array, losses: Array, tolerance: float) -> tuple[Array, flo
     floor = max(8 * left_over, 4e-15)
     for k in reversed(columns[1:]):  # the rarest term first
         fewer = [column for column in columns if column != k]
-        if fit(fewer)[1] <= floor:
+        share = abs(fit(columns)[0][columns.index(k)]) * np.abs(F[:, k]).max() / size
+        if share <= NOTHING or fit(fewer)[1] <= floor:
             columns = fewer
     c, left_over = fit(columns)
     found = np.zeros(F.shape[1])
