@@ -35,6 +35,14 @@ class Cut:
     axes: tuple[int | None, ...]
     rows: int
 
+    def spread(self, rows: int) -> tuple[Any, ...]:
+        """Return the data with so many rows from all over them."""
+        places = np.linspace(0, self.rows - 1, rows).astype(int)
+        return tuple(
+            part if axis is None else part.take(places, axis=axis)
+            for part, axis in zip(self.data, self.axes, strict=True)
+        )
+
     def first(self, rows: int) -> tuple[Any, ...]:
         """Return the data with their first rows only."""
         return tuple(

@@ -245,3 +245,57 @@ def test_a_gradient_that_is_not_finite() -> None:
     subject = HandWritten({"w": 1.0}, loss=lambda p: 1.0, gradient=lambda p: {"w": np.nan})
     with pytest.raises(SubjectError, match="not finite at the start"):
         explain_gradient(subject)
+
+
+# What cannot be judged
+
+
+def test_a_random_loss_is_not_explained() -> None:
+    noise = np.random.default_rng()
+    start = {"W": np.ones((3, 2))}
+    subject = HandWritten(
+        start,
+        loss=lambda p, X, Y: np.mean((X @ p["W"] * noise.integers(2, size=(30, 2)) - Y) ** 2),
+        gradient=lambda p, X, Y: {"W": X.T @ (X @ p["W"] - Y)},
+        data=(X, Y),
+    )
+    said = explain_gradient(subject)
+    assert (said.right, said.mistakes) == (False, ())
+    assert str(said).startswith("nothing can be said of the mistake: ")
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_large_network_that_is_not_recognised(factor: int) -> None:
+    start = {"V": RANDOM.normal(size=(3, 300)), "W": RANDOM.normal(size=(300, 2)) / 9, "b": RANDOM.normal(size=2)}
+
+    def gradient(p: Parameters, X: np.ndarray, Y: np.ndarray) -> Parameters:
+        g = right(p, X, Y)
+        return g | {"W": factor * g["W"]}
+
+    said = explain_gradient(HandWritten(start, loss=cubed, gradient=gradient, data=(X, Y)))
+    assert said.recognised is None
+    assert said.wrong == said.unexplained == (() if factor == 1 else ("W",))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_single_precision_is_not_accused(seed: int) -> None:
+    network = draw(np.random.default_rng(seed))
+
+    def in_single(p: Parameters) -> Parameters:
+        return {name: array.astype(np.float32) for name, array in p.items()}
+
+    subject = HandWritten(
+        network.parameters(),
+        loss=lambda p, X, Y: np.float32(network.loss(in_single(p), X, Y)),
+        gradient=lambda p, X, Y: in_single(network.gradient(in_single(p), X, Y)),
+        data=tuple(part.astype(np.float32) for part in network.data),
+    )
+    said = explain_gradient(subject)
+    assert said.wrong == ()
+
+
+def test_many_rows_are_not_needed() -> None:
+    many, targets = RANDOM.normal(size=(100_000, 3)), RANDOM.normal(size=(100_000, 2))
+    network = replace(THREE_LAYERS, X=many, Y=targets, mistakes=(Injected("derivative left out", 2),))
+    said = said_of(network)
+    assert [(one.kind, one.layer) for one in said.mistakes] == [("derivative left out", 2)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
 from unstuck.functions.pairs import sensible_pair
+from unstuck.gradients.check import check_gradient
 from unstuck.gradients.forensics.lines import backward_pass
 from unstuck.gradients.forensics.recognise import Recognised, described, recognise
 from unstuck.gradients.forensics.relations import Relation, relation
 from unstuck.gradients.forensics.replay import Candidate, Explained, Replay
 from unstuck.gradients.forensics.variants import SENTENCES
 from unstuck.gradients.numeric import slope
+from unstuck.gradients.probes import probe, rows_of
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.layout import Block
 
@@ -32,6 +35,7 @@ TOLERANCE = 1e-6
 """Of a gradient's difference from the recognised network's, relative to its norm."""
 ROUNDING = 1e-11
 """What rounding leaves of it; more is wrong where a known mistake explains it."""
+MOST_ROWS = 200
 MOST_NUMERIC = 600
 """Parameters of a network that was not recognised, up to which all numeric derivatives are taken."""
 POINTS = 3
@@ -66,7 +70,8 @@ class Explanation:
         mistakes: that make exactly the numbers given.
         unexplained: the wrong blocks for which no known mistake does.
         evidence: what narrows those down.
-        lines: the right backward pass; None where the network was not recognised.
+        lines: the right backward pass, where the network was recognised.
+        obstacle: why nothing can be said, or "".
     """
 
     recognised: Recognised | None
@@ -75,11 +80,12 @@ class Explanation:
     unexplained: tuple[str, ...]
     evidence: tuple[str, ...]
     lines: tuple[str, ...] = ()
+    obstacle: str = ""
 
     @property
     def right(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.wrong
+        """Whether nothing is wrong, as far as that can be said."""
+        return not self.wrong and not self.obstacle
 
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""
@@ -90,9 +96,12 @@ class Explanation:
             "unexplained": list(self.unexplained),
             "evidence": list(self.evidence),
             "lines": list(self.lines),
+            "obstacle": self.obstacle,
         }
 
     def __str__(self) -> str:
+        if self.obstacle:
+            return f"nothing can be said of the mistake: {self.obstacle}"
         parts = [f"recognised: {self.recognised}" if self.recognised else "the network was not recognised"]
         if self.right:
             return "\n".join([*parts, "the gradient is right"])
@@ -131,10 +140,27 @@ def explain_gradient(subject: HandWritten) -> Explanation:
     ['layer 1, in the biases: the derivative of the tanh is left out']
     """
     with np.errstate(all="ignore"):
+        probes = probe(subject, subject.w, calls=0)
+        if probes.obstacle:
+            return Explanation(None, (), (), (), (), obstacle=" ".join(probes.notes))
+        subject = _with_some_rows(probes.subject)
         if not np.isfinite(subject.gradient(subject.w)).all():
             raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
         network = recognise(subject)
         return _unrecognised(subject) if network is None else _recognised(subject, network)
+
+
+def _with_some_rows(subject: HandWritten) -> HandWritten:
+    """Return the subject with fewer rows, where there are many and its functions take them."""
+    cut = rows_of(subject.data)
+    if cut is None or cut.rows <= MOST_ROWS:
+        return subject
+    smaller = subject.with_data(cut.spread(MOST_ROWS))
+    try:
+        smaller.gradient(smaller.w)
+        return smaller if np.isfinite(smaller.cost(smaller.w)) else subject
+    except SubjectError:
+        return subject
 
 
 def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
@@ -151,7 +177,8 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     if not wrong:
         return Explanation(network, (), (), (), ())
     explained = {one.block for one in found.explained}
-    unexplained, evidence = [], []
+    unexplained: list[str] = []
+    evidence: list[str] = []
     for block in wrong:
         if block.name in explained:
             continue
@@ -161,38 +188,42 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
         else:
             unexplained.append(block.name)
             evidence.append(_evidence(block, replay.given, right))
-    return Explanation(
-        network,
-        tuple(block.name for block in wrong),
-        tuple(mistakes),
-        tuple(unexplained),
-        tuple(evidence),
-        tuple(backward_pass(network)),
-    )
+    if unexplained:
+        judged = {block.name: block.verdict for block in check_gradient(subject).blocks}
+        wrong = [block for block in wrong if block.name not in unexplained or judged[block.name] == "WRONG"]
+        kept = [judged[name] == "WRONG" for name in unexplained]
+        unexplained, evidence = list(compress(unexplained, kept)), list(compress(evidence, kept))
+    lines = tuple(backward_pass(network)) if wrong else ()
+    names = tuple(block.name for block in wrong)
+    return Explanation(network, names, tuple(mistakes), tuple(unexplained), tuple(evidence), lines)
 
 
 def _unrecognised(subject: HandWritten) -> Explanation:
     """Compare with numeric derivatives, all of them where there are few."""
     if subject.w.size > MOST_NUMERIC:
-        return Explanation(
-            None, (), (), (), (f"{subject.w.size:,} parameters are too many to differentiate one by one",)
-        )
+        judged = check_gradient(subject)
+        names = tuple(block.name for block in judged.blocks if block.verdict == "WRONG")
+        evidence = (f"{subject.w.size:,} parameters are too many to compare the gradient with all numeric derivatives",)
+        obstacle = " ".join(judged.notes) or "its gradient cannot be checked" if judged.verdict == "?" else ""
+        return Explanation(None, names, (), names, evidence if names else (), obstacle=obstacle)
     random = np.random.default_rng(0)
     size = float(np.sqrt(np.mean(subject.w**2))) / 4 or 0.1
     points = [subject.w + size * random.normal(size=subject.w.shape) for _ in range(POINTS)]
     given = [subject.gradient(w) for w in points]
     right = [np.nan_to_num(_numeric(subject, w)) for w in points]
     wrong = [block for block in subject.blocks if _differ(block, given, right, TOLERANCE)]
-    mistakes, unexplained, evidence = [], [], []
+    mistakes: list[Mistake] = []
+    unexplained: list[str] = []
+    remarks: list[str] = []
     for block in wrong:
         related = relation(block, subject.blocks, points, given, right)
         if related is None:
             unexplained.append(block.name)
-            evidence.append(_evidence(block, given, right))
+            remarks.append(_evidence(block, given, right))
         else:
             mistakes.append(_of_relation(related, 0))
     names = tuple(block.name for block in wrong)
-    return Explanation(None, names, tuple(mistakes), tuple(unexplained), tuple(evidence))
+    return Explanation(None, names, tuple(mistakes), tuple(unexplained), tuple(remarks))
 
 
 def _numeric(subject: HandWritten, w: Array) -> Array:
