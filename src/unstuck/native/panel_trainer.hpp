@@ -21,6 +21,8 @@
 #include "layer.hpp"
 #include "masks.hpp"
 #include "optimizers.hpp"
+#include "panels.hpp"
+#include "penalties.hpp"
 #include "shares.hpp"
 #include "signals.hpp"
 #include "team.hpp"
@@ -389,7 +391,7 @@ class PanelTrainer final : public Trainer<T> {
         }
         const bool with_loss = &layer == layers_.back().get() && loss_.computes_softmax();
         if (f == Activation::softmax && !with_loss)
-            for_rows(layer.outputs, n, from, to, [&](T *row) { softmax_row(row, row, layer.outputs); }, a);
+            for_rows<T>(layer.outputs, n, from, to, [&](T *row) { softmax_row(row, row, layer.outputs); }, a);
     }
 
     void forward_dropout(Layer<T> &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
@@ -492,9 +494,9 @@ class PanelTrainer final : public Trainer<T> {
             if (layer.zeros_out && entries.list(layer.delta.get(), n, layer.outputs, from, to))
                 entries.times_panels(w, layer.outputs, count, nullptr, d, n * P, finish);
             else
-                times_panels(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, finish);
+                times_panels<T>(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, finish);
             if (f == Activation::softmax)
-                for_rows(
+                for_rows<T>(
                     receiver.outputs, n, from, to, [&](T *a, T *d) { softmax_backward(a, d, receiver.outputs); },
                     receiver.a.get(), receiver.delta.get());
         }
@@ -515,9 +517,9 @@ class PanelTrainer final : public Trainer<T> {
         T test = 0;
         const auto settle = [&](std::size_t at, T *g, std::size_t count, bool biases) {
             if (!batch.is_first()) add(g, g_.get() + at, count);
-            if (batch.is_last()) cost += penalize(w_.get() + at, g, count, biases);
+            if (batch.is_last()) cost += penalize(plan_, w_.get() + at, g, count, biases);
             test += zero_if_finite(g, count);
-            if (by_norm_) square += square_of_clipped(g, count);
+            if (by_norm_) square += square_of_clipped(g, count, static_cast<T>(plan_.clip_value));
             if (notes_gradients_)
                 for (std::size_t j = 0; j < count; ++j) noted += static_cast<double>(g[j]) * g[j];
             if (keeps) std::copy_n(g, count, g_.get() + at);
@@ -559,39 +561,6 @@ class PanelTrainer final : public Trainer<T> {
         for (std::size_t k = 0; k < count; ++k) std::fill(g + k * P + layer.inputs % P, g + (k + 1) * P, T(0));
     }
 
-    double penalize(const T *w, T *g, std::size_t count, bool biases) const {
-        double cost = 0;
-        for (const auto &penalty : plan_.penalties) {
-            if (biases && !penalty.on_biases) continue;
-            const T strength = static_cast<T>(penalty.strength);
-            double sum = 0;
-            if (penalty.kind == Penalty::l2) {
-                for (std::size_t j = 0; j < count; ++j) {
-                    sum += static_cast<double>(w[j]) * w[j];
-                    g[j] += strength * w[j];
-                }
-                cost += penalty.strength / 2 * sum;
-            } else if (penalty.kind == Penalty::l1) {
-                for (std::size_t j = 0; j < count; ++j) {
-                    sum += std::abs(w[j]);
-                    g[j] += strength * static_cast<T>((w[j] > 0) - (w[j] < 0));
-                }
-                cost += penalty.strength * sum;
-            }
-        }
-        return cost;
-    }
-
-    double square_of_clipped(const T *g, std::size_t count) const {
-        double sum = 0;
-        const T limit = static_cast<T>(plan_.clip_value);
-        for (std::size_t j = 0; j < count; ++j) {
-            const double clipped = std::clamp(g[j], -limit, limit);
-            sum += clipped * clipped;
-        }
-        return sum;
-    }
-
     double shrink_factor() const {
         double square = 0;
         for (double part : item_squares_) square += part;
@@ -603,7 +572,7 @@ class PanelTrainer final : public Trainer<T> {
     void update_of(const Moment &moment, const Item<T> &item, double shrink) {
         const auto stretch = [&](std::size_t at, std::size_t count, bool biases) {
             T *g = g_.get() + at;
-            if (std::isfinite(plan_.clip_value)) clip(g, count);
+            if (std::isfinite(plan_.clip_value)) clip(g, count, static_cast<T>(plan_.clip_value));
             if (shrink != 1)
                 for (std::size_t j = 0; j < count; ++j) g[j] *= static_cast<T>(shrink);
             update_stretch(moment, at, g, count, biases);
@@ -615,7 +584,7 @@ class PanelTrainer final : public Trainer<T> {
 
     void update_stretch(const Moment &moment, std::size_t at, T *g, std::size_t count, bool biases) {
         T *w = w_.get() + at;
-        if (std::isfinite(plan_.clip_value)) clip(g, count);
+        if (std::isfinite(plan_.clip_value)) clip(g, count, static_cast<T>(plan_.clip_value));
         for (const auto &penalty : plan_.penalties)
             if (penalty.kind == Penalty::decoupled_decay && (!biases || penalty.on_biases)) {
                 const T keep = static_cast<T>(1 - moment.rate * penalty.strength);
@@ -627,7 +596,8 @@ class PanelTrainer final : public Trainer<T> {
 
     void finish_update(const Item<T> &item) {
         for (const auto &penalty : plan_.penalties)
-            if (penalty.kind == Penalty::max_norm) limit_norms(item, static_cast<T>(penalty.strength));
+            if (penalty.kind == Penalty::max_norm)
+                limit_norms(w_.get() + item.weights(), item.layer->inputs, static_cast<T>(penalty.strength));
         keep_transposed(item);
     }
 
@@ -635,67 +605,7 @@ class PanelTrainer final : public Trainer<T> {
         if (item.layer->transposed.get()) item.layer->transpose(w_.get() + item.weights(), item.panel);
     }
 
-    void limit_norms(const Item<T> &item, T limit) {
-        T squares[P] = {}, *w = w_.get() + item.weights();
-        for (std::size_t i = 0; i < item.layer->inputs; ++i)
-            for (std::size_t j = 0; j < P; ++j) squares[j] += w[i * P + j] * w[i * P + j];
-        for (std::size_t j = 0; j < P; ++j)
-            squares[j] = std::min(T(1), limit / std::max(std::sqrt(squares[j]), std::numeric_limits<T>::min()));
-        for (std::size_t i = 0; i < item.layer->inputs; ++i)
-            for (std::size_t j = 0; j < P; ++j) w[i * P + j] *= squares[j];
-    }
-
-    void clip(T *g, std::size_t count) const {
-        const T limit = static_cast<T>(plan_.clip_value);
-        for (std::size_t j = 0; j < count; ++j) g[j] = std::clamp(g[j], -limit, limit);
-    }
-
-    // ---- rows and panels -----------------------------------------------------------------------------------------
-
-    static void read_row(const T *in_panels, std::size_t r, std::size_t n, T *to, std::size_t count) {
-        for (std::size_t k = 0; k < count; k += P)
-            std::copy_n(in_panels + (k / P * n + r) * P, std::min(P, count - k), to + k);
-    }
-
-    static void write_row(T *in_panels, std::size_t r, std::size_t n, const T *from, std::size_t count) {
-        for (std::size_t k = 0; k < count; k += P)
-            std::copy_n(from + k, std::min(P, count - k), in_panels + (k / P * n + r) * P);
-    }
-
-    // Calls each(row of the first matrix, of the second, ...) with rows in one piece.
-    template <class Each, class... Matrix>
-    static void for_rows(std::size_t columns, std::size_t n, std::size_t from, std::size_t to, Each each,
-                         Matrix *...matrices) {
-        const std::size_t padded = panels<T>(columns) * P;
-        std::vector<T> scratch(sizeof...(matrices) * padded);
-        for (std::size_t r = from; r < to; ++r) {
-            T *row = scratch.data();
-            (read_row(matrices, r, n, std::exchange(row, row + padded), padded), ...);
-            row = scratch.data();
-            std::apply(each, std::tuple{(static_cast<void>(matrices), std::exchange(row, row + padded))...});
-            row = scratch.data();
-            (write_row(matrices, r, n, std::exchange(row, row + padded), padded), ...);
-        }
-    }
-
-    static void add(T *to, const T *from, std::size_t count) {
-        for (std::size_t j = 0; j < count; ++j) to[j] += from[j];
-    }
-
-    static void times(T *to, const T *by, std::size_t count) {
-        for (std::size_t j = 0; j < count; ++j) to[j] *= by[j];
-    }
-
-    // 0 x is zero but for what is not finite; in two sums, each of which waits for itself.
-    static T zero_if_finite(const T *x, std::size_t count) {
-        using S = Simd<T>;
-        typename S::Vector left{}, right{};
-        for (std::size_t j = 0; j < count; j += P) {
-            left += S::load(x + j) * T(0);
-            right += S::load(x + j + S::lanes) * T(0);
-        }
-        return S::across(left + right, std::plus<>{});
-    }
+    // ---- memory --------------------------------------------------------------------------------------------------
 
     void reserve(std::size_t n, const Run &run, bool in_slabs) {
         x_.resize(panels<T>(plan_.inputs) * n * P);
@@ -734,17 +644,6 @@ class PanelTrainer final : public Trainer<T> {
         for (std::size_t r = 0; r < rows.count; r += step, numbers += inputs)
             zeros += std::count(rows.X + r * inputs, rows.X + (r + 1) * inputs, T(0));
         return zeros > (1 - dense_share) * numbers;
-    }
-
-    // c[p] = bias + x b[p] for `count` panels of b; finish(p) is called for each panel while it is in the cache.
-    template <class Finish>
-    static void times_panels(const T *x, std::size_t n, std::size_t columns, std::size_t from, std::size_t to,
-                             const T *b, std::size_t count, const T *bias, T *c, Finish finish) {
-        for (std::size_t p = 0; p < count; ++p) {
-            multiply_rows(x, n * P, columns, from, to, b + p * columns * P, bias ? bias + p * P : nullptr,
-                          c + p * n * P);
-            finish(p);
-        }
     }
 
     void pack(const T *flat, T *packed) const {

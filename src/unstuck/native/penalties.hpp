@@ -1,0 +1,67 @@
+// What bounds parameters and gradients: penalties, max-norm and clipping, on stretches of the packed parameters.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "kernels.hpp"
+#include "plan.hpp"
+
+namespace unstuck::UNSTUCK_ISA {
+
+// Adds the gradient of the L1 and L2 penalties to g; returns what they add to the cost.
+template <class T>
+double penalize(const Plan &plan, const T *w, T *g, std::size_t count, bool biases) {
+    double cost = 0;
+    for (const auto &penalty : plan.penalties) {
+        if (biases && !penalty.on_biases) continue;
+        const T strength = static_cast<T>(penalty.strength);
+        double sum = 0;
+        if (penalty.kind == Penalty::l2) {
+            for (std::size_t j = 0; j < count; ++j) {
+                sum += static_cast<double>(w[j]) * w[j];
+                g[j] += strength * w[j];
+            }
+            cost += penalty.strength / 2 * sum;
+        } else if (penalty.kind == Penalty::l1) {
+            for (std::size_t j = 0; j < count; ++j) {
+                sum += std::abs(w[j]);
+                g[j] += strength * static_cast<T>((w[j] > 0) - (w[j] < 0));
+            }
+            cost += penalty.strength * sum;
+        }
+    }
+    return cost;
+}
+
+// w (inputs, panel): each unit's weights are shortened to a norm of at most `limit`.
+template <class T>
+void limit_norms(T *w, std::size_t inputs, T limit) {
+    constexpr std::size_t P = panel<T>;
+    T squares[P] = {};
+    for (std::size_t i = 0; i < inputs; ++i)
+        for (std::size_t j = 0; j < P; ++j) squares[j] += w[i * P + j] * w[i * P + j];
+    for (std::size_t j = 0; j < P; ++j)
+        squares[j] = std::min(T(1), limit / std::max(std::sqrt(squares[j]), std::numeric_limits<T>::min()));
+    for (std::size_t i = 0; i < inputs; ++i)
+        for (std::size_t j = 0; j < P; ++j) w[i * P + j] *= squares[j];
+}
+
+template <class T>
+void clip(T *g, std::size_t count, T limit) {
+    for (std::size_t j = 0; j < count; ++j) g[j] = std::clamp(g[j], -limit, limit);
+}
+
+template <class T>
+double square_of_clipped(const T *g, std::size_t count, T limit) {
+    double sum = 0;
+    for (std::size_t j = 0; j < count; ++j) {
+        const double clipped = std::clamp(g[j], -limit, limit);
+        sum += clipped * clipped;
+    }
+    return sum;
+}
+
+}  // namespace unstuck::UNSTUCK_ISA
