@@ -11,7 +11,7 @@ the numbers do not show is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -79,6 +79,8 @@ MIXED: tuple[Activation, ...] = (Sigmoid(), Tanh(), ReLU(), LeakyReLU(), ELU(), 
 """Those that are tried where hidden layers differ."""
 POINTS = 14
 SCREENED = 5
+FEWEST = 3
+"""Points at which most candidates are ruled out already."""
 ROUNDING = {8: 1e-11, 4: 1e-5, 2: 1e-2}
 """What may be left over, relative to the loss, by the bytes of the number that the loss returns."""
 NOTHING = 1e-13
@@ -227,32 +229,29 @@ class Screen:
         self.points = [w for w, is_finite in zip(points, finite, strict=True) if is_finite]
         self.differences = losses[finite] - losses[finite][:1]
         self.allowed = 1e4 * tolerance * np.abs(losses[finite]).max(initial=0)
+        self.Y = np.tile(arrangement.Y, (len(self.points), 1))
 
     def passing(self) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
         """Yield those that pass, all hidden layers alike first."""
-        if len(self.points) < 3:
+        if len(self.points) < FEWEST:
             return
+        rows = FEWEST * len(self.arrangement.Y)
         for hidden, last in _hidden_layers(self.arrangement, self.points):
             for f in OUTPUT:
-                outputs = [f.value(z) for z in last]
-                for loss in LOSSES:
-                    if self._is_in_proportion(loss, outputs):
+                losses = self._in_proportion(LOSSES, f.value(last[:rows]))
+                if losses:
+                    for loss in self._in_proportion(losses, f.value(last)):
                         yield (*hidden, f), loss
 
-    def _is_in_proportion(self, loss: Loss, outputs: list[Array]) -> bool:
-        sums: list[float] = []
-        for A in outputs:
-            sums.append(float(loss.per_row(self.arrangement.Y, A).sum()))
-            if not np.isfinite(sums[-1]):
-                return False
-            if len(sums) == 3 and not self._fits(np.array(sums)):
-                return False
-        return self._fits(np.array(sums))
-
-    def _fits(self, sums: Array) -> bool:
-        made, wanted = sums - sums[0], self.differences[: len(sums)]
-        norm = made @ made
-        return bool(norm) and bool(np.abs(wanted - (wanted @ made) / norm * made).max() <= self.allowed)
+    def _in_proportion(self, losses: Sequence[Loss], outputs: Array) -> list[Loss]:
+        """Return those of some losses that pass, with the outputs at the first points, one after another."""
+        n = len(self.arrangement.Y)
+        per_row = np.array([loss.per_row(self.Y[: len(outputs)], outputs) for loss in losses])
+        sums = per_row.reshape(len(losses), -1, n).sum(axis=2)
+        made, wanted = sums - sums[:, :1], self.differences[: sums.shape[1]]
+        along = (made @ wanted) / np.square(made).sum(axis=1)
+        apart = np.abs(wanted - along[:, None] * made).max(axis=1)  # NaN where the loss stays the same, or is infinite
+        return [loss for loss, difference in zip(losses, apart, strict=True) if difference <= self.allowed]
 
 
 def _fitted(
@@ -278,31 +277,35 @@ def _fitted(
     return Recognised(arrangement, activations, loss, float(c[0]), penalty, left_over)
 
 
-def _hidden_layers(
-    arrangement: Arrangement, points: list[Array]
-) -> Iterator[tuple[tuple[Activation, ...], list[Array]]]:
-    """Yield the hidden activations, all layers alike first, and the last layer's z at every point."""
-    *below, top = arrangement.layers
+def _hidden_layers(arrangement: Arrangement, points: list[Array]) -> Iterator[tuple[tuple[Activation, ...], Array]]:
+    """Yield the hidden activations, all layers alike first, and the last layer's z at all points, one after another."""
+    below = arrangement.layers[:-1]
+    n, count = len(arrangement.X), len(points)
     alike = [(f,) * len(below) for f in HIDDEN] if below else [()]
     mixed = product(MIXED, repeat=len(below)) if 1 < len(below) <= MOST_MIXED else ()
-    kept: dict[tuple[Activation, ...], list[Array]] = {(): [arrangement.X] * len(points)}
+    kept: dict[tuple[Activation, ...], Array] = {(): np.tile(arrangement.X, (count, 1))}
+    parameters = [
+        (np.array([layer.weights(w) for w in points]), np.array([layer.biases(w) for w in points])[:, None])
+        for layer in arrangement.layers
+    ]
 
-    def activations(hidden: tuple[Activation, ...]) -> list[Array]:
+    def through(depth: int, x: Array) -> Array:
+        W, b = parameters[depth]
+        return (x.reshape(count, n, -1) @ W + b).reshape(count * n, -1)
+
+    def activations(hidden: tuple[Activation, ...]) -> Array:
         if hidden not in kept:
-            layer = below[len(hidden) - 1]
-            x = activations(hidden[:-1])
-            value, factor = hidden[-1].value, arrangement.factor(len(hidden) - 1)
-            made = [value(a @ layer.weights(w) + layer.biases(w)) for a, w in zip(x, points, strict=True)]
+            made = hidden[-1].value(through(len(hidden) - 1, activations(hidden[:-1])))
+            factor = arrangement.factor(len(hidden) - 1)
             if factor is not None:
-                made = [a * factor for a in made]
+                made = made * np.tile(factor, (count, 1))
             if len(hidden) == len(below):
                 return made
             kept[hidden] = made
         return kept[hidden]
 
     for hidden in (*alike, *(one for one in mixed if len(set(one)) > 1)):
-        x = activations(hidden)
-        yield hidden, [a @ top.weights(w) + top.biases(w) for a, w in zip(x, points, strict=True)]
+        yield hidden, through(len(below), activations(hidden))
 
 
 def _term(arrangement: Arrangement, term: str, w: Array) -> float:
