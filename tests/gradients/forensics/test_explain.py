@@ -61,6 +61,22 @@ def test_every_mistake_of_the_catalogue(mistake: Injected, in_columns: bool) -> 
     assert not said.unexplained
 
 
+@pytest.mark.parametrize("half", [False, True], ids=["the square", "half the square"])
+def test_a_minus_y_as_delta_is_one_mistake_and_not_a_derivative_left_out_and_a_factor(half: bool) -> None:
+    network = replace(THREE_LAYERS, output="tanh", half=half, mistakes=(Injected("a - y", 3),))
+    assert [(one.kind, one.layer) for one in said_of(network).mistakes] == [("a - y", 3)]
+    network = replace(network, mistakes=(Injected("derivative left out", 3),))
+    assert [(one.kind, one.layer) for one in said_of(network).mistakes] == [("derivative left out", 3)]
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1 / 30], ids=["negative", "over n"])
+def test_the_penalty_tells_a_factor_of_the_whole_from_one_of_the_data(factor: float) -> None:
+    kinds = {-1.0: "factor -1", 1 / 30: "factor 1/n"}
+    made = (Injected("a - y", 3), Injected(kinds[factor], 0))
+    said = said_of(replace(THREE_LAYERS, output="tanh", on_biases=True, mistakes=made))
+    assert sorted((one.kind, one.layer) for one in said.mistakes) == [("a - y", 3), ("factor", 0)]
+
+
 def test_pairs_of_mistakes() -> None:
     random = np.random.default_rng(7)
     networks = [with_mistakes(draw(random), 2, random) for _ in range(20)]

@@ -11,7 +11,7 @@ unexplained, with what narrows it down.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import compress
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
+from unstuck.functions.losses import SquaredError
 from unstuck.functions.pairs import sensible_pair
 from unstuck.gradients.check import check_gradient
 from unstuck.gradients.forensics.lines import backward_pass
@@ -170,7 +171,7 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     slightly = [block for block in subject.blocks if _differ(block, replay.given, right, ROUNDING)]
     if not slightly:
         return Explanation(network, (), (), (), ())
-    found = replay.explain()
+    found = _read_as_difference(network, replay.explain())
     mistakes = list(_mistakes(network, found))
     spoilt = {name for mistake in mistakes for name in mistake.blocks}
     wrong = [block for block in subject.blocks if block in wrong or (block in slightly and block.name in spoilt)]
@@ -248,6 +249,28 @@ def _layer_of(network: Recognised, block: Block) -> int:
     return next(k for k, layer in enumerate(layers, start=1) if block in (layer.W, layer.b))
 
 
+def _read_as_difference(network: Recognised, found: Candidate) -> Candidate:
+    """Read half of 2 (a - y) without f' as a - y: one mistake where the search, to which factors are equal, has two."""
+    top, left_out = len(network.activations) - 1, "derivative left out"
+    last = network.arrangement.layers[top]
+    here = [one for one in found.explained if one.block in {block.name for block in (last.W, last.b) if block}]
+    own = [one for one in here if left_out in one.ways]
+    wholes = {1.0} | _of_penalties(found.explained)
+    is_half = any(all(_is_one(2 * one.ratio / whole) for one in own) for whole in wholes)
+    if not isinstance(network.loss, SquaredError) or not own or not is_half:
+        return found
+    sent_back = (top, "delta", left_out) in found.mistakes
+
+    def read(one: Explained) -> Explained:
+        if one in own:
+            ways = tuple("a - y" if way == left_out else way for way in one.ways)
+            return replace(one, ways=ways, ratio=2 * one.ratio)
+        return replace(one, ratio=2 * one.ratio) if sent_back and one not in here else one
+
+    mistakes = tuple((k, where, "a - y" if k == top and way == left_out else way) for k, where, way in found.mistakes)
+    return replace(found, mistakes=mistakes, explained=tuple(map(read, found.explained)))
+
+
 def _mistakes(network: Recognised, found: Candidate) -> Iterator[Mistake]:
     """Yield the mistakes of a candidate, one that shows in several places once."""
     layers = network.arrangement.layers
@@ -313,9 +336,15 @@ def _factors(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mi
         yield Mistake(
             "missing", _number(network, one), (one.block,), f"{one.block}: the gradient of the data is missing"
         )
-    of_whole = {1.0} | {one.ratio for one in explained if one.ratio}
+    of_whole = {1.0} | {one.ratio for one in explained if one.ratio} | _of_penalties(explained)
     readings = [[*_ratios(network, explained, whole), *_penalties(network, explained, whole)] for whole in of_whole]
     yield from min(readings, key=len)
+
+
+def _of_penalties(explained: Sequence[Explained]) -> set[float]:
+    """Return what the penalty's derivative is multiplied by, which tells a factor of the whole gradient."""
+    pairs = [pair for one in explained for pair in zip(one.penalty, one.wanted, strict=True)]
+    return {_rounded(got / wanted, 9) for got, wanted in pairs if min(abs(got), abs(wanted)) > NEGLIGIBLE}
 
 
 def _ratios(network: Recognised, explained: Sequence[Explained], whole: float) -> Iterator[Mistake]:
