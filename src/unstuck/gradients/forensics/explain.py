@@ -171,8 +171,9 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     slightly = [block for block in subject.blocks if _differ(block, replay.given, right, ROUNDING)]
     if not slightly:
         return Explanation(network, (), (), (), ())
-    found = _read_as_difference(network, replay.explain())
-    mistakes = list(_mistakes(network, found))
+    found = replay.explain()
+    readings = (found, _read_as_difference(network, found))
+    mistakes = min(([*_mistakes(network, reading)] for reading in readings), key=len)
     spoilt = {name for mistake in mistakes for name in mistake.blocks}
     wrong = [block for block in subject.blocks if block in wrong or (block in slightly and block.name in spoilt)]
     if not wrong:
@@ -250,14 +251,12 @@ def _layer_of(network: Recognised, block: Block) -> int:
 
 
 def _read_as_difference(network: Recognised, found: Candidate) -> Candidate:
-    """Read half of 2 (a - y) without f' as a - y: one mistake where the search, to which factors are equal, has two."""
+    """Read 2 (a - y) without f' as twice a - y, which saves a mistake where half of it was found."""
     top, left_out = len(network.activations) - 1, "derivative left out"
     last = network.arrangement.layers[top]
     here = [one for one in found.explained if one.block in {block.name for block in (last.W, last.b) if block}]
     own = [one for one in here if left_out in one.ways]
-    wholes = {1.0} | _of_penalties(found.explained)
-    is_half = any(all(_is_one(2 * one.ratio / whole) for one in own) for whole in wholes)
-    if not isinstance(network.loss, SquaredError) or not own or not is_half:
+    if not isinstance(network.loss, SquaredError) or not own:
         return found
     sent_back = (top, "delta", left_out) in found.mistakes
 
