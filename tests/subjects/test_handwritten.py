@@ -200,3 +200,25 @@ def test_parameters_elsewhere():
 def test_a_loss_that_bears_no_complex_parameters_is_not_a_number_there():
     assert line().complex_cost(np.ones(4) + 0j) == pytest.approx(loss({"w": np.ones(3), "b": 1.0}, X, y))
     assert np.isnan(line(loss=lambda p, X, y: float(p["b"])).complex_cost(np.ones(4) + 0j).real)
+
+
+def test_a_gradient_may_be_called_by_its_own_names():
+    subject = HandWritten(
+        {"W": np.ones(2), "b": 1.0},
+        loss=lambda p: float(np.sum(p["W"] ** 2) + p["b"]),
+        gradient=lambda p: {"dA": np.ones(7), "dW": 2 * p["W"], "db": 1.0},
+    )
+    assert subject.gradient(subject.w).tolist() == [2.0, 2.0, 1.0]
+
+
+def test_arrays_in_lists_are_named():
+    class Network:
+        def __init__(self):
+            self.sizes = [2, 1]
+            self.weights = [np.ones((1, 2))]
+
+        def cost(self):
+            return 0.0
+
+    with pytest.raises(SubjectError, match=r"has its arrays in lists: .* parameters=\['weights'\]"):
+        HandWritten.of_object(Network(), loss="cost")

@@ -23,7 +23,7 @@ class HandWritten:
     Args:
         parameters: a dict, list or tuple of arrays, nested or not, or one flat array.
         loss: loss(parameters, *data), a number.
-        gradient: gradient(parameters, *data), of the same layout as the parameters.
+        gradient: gradient(parameters, *data), of the same layout as the parameters; a dict may call them dW1, grad_W1.
         predict: predict(parameters, X), the outputs; optional.
         data: what the functions get after the parameters: (X, y), or () where they find their data themselves.
         step: step(parameters, *data), the parameters after one update of the writer's; optional.
@@ -62,6 +62,7 @@ class HandWritten:
                 raise SubjectError(f"{name} must be a function, {name}(parameters, ...); got {function!r:.60}")
         self._loss, self._gradient, self._predict, self._step = loss, gradient, predict, step
         self.layout = Layout(parameters, shapes)
+        self._names = tuple(parameters) if isinstance(parameters, Mapping) else ()
         self.data = _checked(data, per_row)
         self.seed, self.per_row = seed, per_row
         self.copies_data = False
@@ -219,8 +220,15 @@ class HandWritten:
         for one in returned:
             if one is None:
                 raise SubjectError("your gradient returned None: has it a return?")
-            total += self.layout.flat(one, "your gradient")
+            total += self.layout.flat(self._by_parameter(one), "your gradient")
         return total / len(returned) if self.per_row == "mean" else total
+
+    def _by_parameter(self, returned: Any) -> Any:
+        """Return a gradient by the names of the parameters, where it calls all of them dW1, grad_W1, ... instead."""
+        if not isinstance(returned, Mapping) or any(name in returned for name in self._names):
+            return returned
+        found = {name: next(filter(returned.__contains__, _gradient_names(name)), None) for name in self._names}
+        return returned if None in found.values() else {name: returned[called] for name, called in found.items()}
 
     def outputs(self, w: Array) -> Array:
         """Return the predictions for data[0] at w, as the writer's function gives them."""
@@ -309,6 +317,15 @@ def _differ(now: Any, was: Any) -> bool:
 
 def _float_arrays(network: Any) -> list[str]:
     found = [name for name, value in vars(network).items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
+    lists = [
+        name
+        for name, value in vars(network).items()
+        if isinstance(value, list | tuple) and value and all(isinstance(part, np.ndarray) for part in value)
+    ]
+    if not found and lists:
+        raise SubjectError(
+            f"{type(network).__name__} has its arrays in lists: name those that are trained, parameters={lists!r}"
+        )
     if not found:
         raise SubjectError(
             f"{type(network).__name__} has no arrays of numbers as attributes: name them, parameters=['W1', 'b1', ...]"
@@ -316,8 +333,12 @@ def _float_arrays(network: Any) -> list[str]:
     return found
 
 
+def _gradient_names(name: str) -> list[str]:
+    return [f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g{name}", f"delta_{name}", f"{name}_gradient"]
+
+
 def _gradient_name(network: Any, name: str) -> str:
-    tried = [f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g{name}", f"delta_{name}", f"{name}_gradient"]
+    tried = _gradient_names(name)
     for candidate in tried:
         if hasattr(network, candidate):
             return candidate
