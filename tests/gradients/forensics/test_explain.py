@@ -315,3 +315,39 @@ def test_many_rows_are_not_needed() -> None:
     network = replace(THREE_LAYERS, X=many, Y=targets, mistakes=(Injected("derivative left out", 2),))
     said = said_of(network)
     assert [(one.kind, one.layer) for one in said.mistakes] == [("derivative left out", 2)]
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+@pytest.mark.parametrize("way", ["rows one by one", "list of pairs"])
+def test_samples_that_are_columns(way: str) -> None:
+    pairs = [(x[:, None], y[:, None]) for x, y in zip(X, Y, strict=True)]
+
+    def loss(p: dict[str, list[np.ndarray]], x: np.ndarray, y: np.ndarray) -> float:
+        W1, W2 = p["weights"]
+        return float(0.5 * np.sum((W2 @ sigmoid(W1 @ x) - y) ** 2))
+
+    def gradient(p: dict[str, list[np.ndarray]], x: np.ndarray, y: np.ndarray) -> dict[str, list[np.ndarray]]:
+        W1, W2 = p["weights"]
+        a = sigmoid(W1 @ x)
+        delta = W2 @ a - y
+        return {"weights": [W2.T @ delta @ x.T, delta @ a.T]}
+
+    start = {"weights": [RANDOM.normal(size=(5, 3)), RANDOM.normal(size=(2, 5))]}
+    if way == "rows one by one":
+        data = tuple(zip(*pairs, strict=True))
+        subject = HandWritten(start, loss=loss, gradient=gradient, data=data, per_row="mean")
+    else:
+        subject = HandWritten(
+            start,
+            loss=lambda p, rows: sum(loss(p, x, y) for x, y in rows),
+            gradient=lambda p, rows: {
+                "weights": [sum(g) for g in zip(*(gradient(p, x, y)["weights"] for x, y in rows), strict=True)]
+            },
+            data=(pairs,),
+        )
+    said = explain_gradient(subject)
+    assert [one.text for one in said.mistakes] == ["layer 1: the derivative of the sigmoid is left out"]
+    assert "dweights[1] = delta2 @ a1.T" in said.lines

@@ -85,14 +85,23 @@ def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arran
 
     Args:
         blocks: the person's arrays of parameters.
-        data: (X, y); or (X, y, mask), the dropout mask of a hidden layer.
+        data: (X, y); or (X, y, mask), the dropout mask of a hidden layer; or ([(x, y), (x, y), ...],). The rows of X
+            and y may be columns of numbers.
     """
+    if len(data) == 1 and isinstance(data[0], list) and all(isinstance(row, tuple) for row in data[0]):
+        data = tuple(zip(*data[0], strict=False))  # [(x, y), (x, y), ...]
     if len(data) not in (2, 3):
         return
-    X, y = (np.asarray(part) for part in data[:2])
+    try:
+        X, y = (np.asarray(part) for part in data[:2])
+    except ValueError:  # rows of different lengths
+        return
+    if one_by_one := X.ndim == 3 and X.shape[2] == 1:  # columns, one for each row
+        X = X[:, :, 0]
+        y = y[:, :, 0] if y.ndim == 3 and y.shape[2] == 1 else y
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub" or X.ndim not in (1, 2) or y.ndim not in (1, 2):
         return
-    ways = [(False, X.reshape(len(X), -1))] + ([(True, X.T)] if X.ndim == 2 else [])
+    ways = [(one_by_one, X.reshape(len(X), -1))] + ([(True, X.T)] if X.ndim == 2 and not one_by_one else [])
     for (in_columns, rows), transposed in product(ways, (False, True)):
         for layers in _chains(blocks, rows.shape[1], transposed):
             for Y in _targets(y, len(rows), layers[-1].outputs):

@@ -62,11 +62,11 @@ def backward_pass(network: Recognised) -> Iterator[str]:
 
 
 def _parameter(name: str) -> str:
-    return name if name.isidentifier() else f"parameters{name}"
+    return f"parameters{name}" if name.startswith("[") else name
 
 
 def _derivative_name(name: str) -> str:
-    return f"d{name}" if name.isidentifier() else f"gradient{name}"
+    return f"gradient{name}" if name.startswith("[") else f"d{name}"
 
 
 def _output(network: Recognised, f: Activation, loss: Loss, k: int) -> Iterator[str]:
