@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from unstuck import HandWritten, OptionError, SubjectError, check_gradient
+from unstuck import HandWritten, OptionError, SubjectError, check_gradient, explain_gradient
 from unstuck.gradients.noise import noise_of
 from unstuck.gradients.probes import rows_of
 
@@ -163,6 +163,19 @@ def test_a_gradient_alone_that_is_random():
     check = check_gradient(line(gradient=dropped(gradient, numpys)))
     assert check.verdict == "WRONG"
     assert "Your gradient is random: two calls with the same parameters differ by 0." in check.notes[0]
+
+
+def test_a_gradient_with_momentum_inside_cannot_be_checked():
+    velocity = {"w": 0.0, "b": 0.0}
+
+    def with_momentum(p, X, y):
+        for name, g in gradient(p, X, y).items():
+            velocity[name] = 0.9 * velocity[name] + g
+        return dict(velocity)
+
+    check = check_gradient(line(gradient=with_momentum))
+    assert check.verdict == "?"
+    assert "momentum kept from one call to the next" in check.notes[0]
 
 
 def test_numpy_s_global_numbers_go_on_as_if_nothing_had_been():
@@ -361,3 +374,17 @@ def test_the_picture_of_a_large_network_has_dots_where_entries_were_compared():
 def test_a_picture_of_nothing_compared():
     check = check_gradient(line(loss=lambda p, X, y: np.nan))
     assert check.plot().axes[0].get_title() == "w (3,): ?"
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_targets_that_are_broadcast_against_outputs_in_a_column(start):
+    column = HandWritten(
+        {"w": np.full((3, 1), start)},
+        loss=lambda p, X, y: np.mean((X @ p["w"] - y) ** 2),
+        gradient=lambda p, X, y: {"w": 2 * X.T @ (X @ p["w"] - y[:, None]) / len(y)},
+        data=(X, y),
+    )
+    check = check_gradient(column)
+    assert check.verdict == "WRONG"
+    assert f"NumPy makes y - a a table of ({len(y)}, {len(y)})" in check.notes[-1]
+    assert not check_gradient(line()).notes

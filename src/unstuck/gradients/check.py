@@ -18,7 +18,7 @@ from unstuck.gradients.comparisons import TOLERANCE as TOLERANCE
 from unstuck.gradients.comparisons import BlockCheck as BlockCheck
 from unstuck.gradients.comparisons import Comparison as Comparison
 from unstuck.gradients.comparisons import GradientCheck as GradientCheck
-from unstuck.gradients.probes import Probes, probe
+from unstuck.gradients.probes import Probes, probe, random_numbers_kept
 from unstuck.network import Network
 from unstuck.recipe import Recipe
 from unstuck.subjects.handwritten import HandWritten
@@ -105,19 +105,15 @@ def _check_subject(subject: HandWritten, parameters: Any, seed: int) -> Gradient
     w = subject.w if parameters is None else subject.vector(parameters)
     entries = w.size if w.size <= SMALL else ENTRIES if w.size <= LARGE else 0
     calls = CALLS * sum(DIRECTIONS + min(block.size, entries) for block in subject.blocks)
-    theirs = np.random.get_state()  # noqa: NPY002  # the global numbers go on afterwards as if nothing had been
-    try:
-        with np.errstate(all="ignore"):
-            probes = probe(subject, w, calls)
-            if probes.obstacle:
-                unknown = tuple(BlockCheck(block.name, (), 0, block.shape) for block in subject.blocks)
-                return GradientCheck(unknown, probes.notes)
-            _announce(calls, probes.seconds)
-            check = _compared(probes.subject, subject.blocks, probes.noise, probes.complex_steps, w, seed, entries)
-            check = replace(check, notes=probes.notes)
-            return check if probes.whole is None else _confirmed(check, probes, w, seed)
-    finally:
-        np.random.set_state(theirs)  # noqa: NPY002
+    with random_numbers_kept(), np.errstate(all="ignore"):
+        probes = probe(subject, w, calls)
+        if probes.obstacle:
+            unknown = tuple(BlockCheck(block.name, (), 0, block.shape) for block in subject.blocks)
+            return GradientCheck(unknown, probes.notes)
+        _announce(calls, probes.seconds)
+        check = _compared(probes.subject, subject.blocks, probes.noise, probes.complex_steps, w, seed, entries)
+        check = replace(check, notes=probes.notes)
+        return check if probes.whole is None else _confirmed(check, probes, w, seed)
 
 
 def _confirmed(check: GradientCheck, probes: Probes, w: Array, seed: int) -> GradientCheck:

@@ -7,6 +7,8 @@ numbers than its writer believes; one in float32 is known to seven digits only. 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +110,7 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
     if frozen is None:
         return Probes(subject, tuple(notes), obstacle=True)
     _note_what_ignores_the_data(frozen, w, notes)
+    _note_broadcast_targets(frozen, w, notes)
     noise = _noise(frozen, w, notes)
     return Probes(
         subject=frozen,
@@ -118,6 +121,16 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
         whole=frozen.with_data(whole.data) if cut else None,
         seconds_for_all=seconds,
     )
+
+
+@contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """Let NumPy's global random numbers go on afterwards as if nothing had been."""
+    theirs = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(theirs)  # noqa: NPY002
 
 
 def _time_of_loss(subject: HandWritten, w: Array) -> float:
@@ -187,8 +200,11 @@ def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[s
             "in the same order for that."
         )
         return seeded
+    causes = "dropout, noise and random batches"
+    if _same(again, loss):
+        causes = "momentum kept from one call to the next, dropout and noise"
     notes.append(
-        f"Your {what}; dropout, noise and random batches do that. Reseeding NumPy's global random numbers does not "
+        f"Your {what}; {causes} do that. Reseeding NumPy's global random numbers does not "
         "stop it, so it cannot be checked: make the generator inside your functions, rng = np.random.default_rng(0), "
         "or switch the dropout off."
     )
@@ -220,6 +236,30 @@ def _note_what_ignores_the_data(subject: HandWritten, w: Array, notes: list[str]
             f"Your loss does not use the data it is given: with {rows} it stays {losses[0]:.6g}, and the gradient "
             f"changes by {_apart(gradients[0], gradients[1]):.2g} of its size. Does it read a global X, or one that it "
             "kept?"
+        )
+
+
+def _note_broadcast_targets(subject: HandWritten, w: Array, notes: list[str]) -> None:
+    """Note whether the loss stays the same when the targets change places, though it depends on them and on X."""
+    data = subject.data
+    cut = rows_of(data)
+    if cut is None or len(data) != 2 or subject.per_row or np.ndim(data[1]) != 1 or cut.rows < FEWEST_TO_CUT:
+        return
+    X, y = data
+    if not isinstance(X, np.ndarray) or not isinstance(y, np.ndarray) or cut.axes[0] is None:
+        return
+    size = float(np.sqrt(np.mean(w**2))) / 4 or 0.1
+    somewhere = w + size * np.random.default_rng(0).normal(size=w.shape)
+    others = [(X, np.roll(y, 1)), (X, np.full_like(y, y[0])), (X.take([0] * cut.rows, axis=cut.axes[0]), y)]
+    try:
+        loss, permuted, *changed = (subject.cost(somewhere, other) for other in (data, *others))
+    except SubjectError:
+        return
+    if _same(permuted, loss) and np.isfinite([loss, *changed]).all() and not any(_same(one, loss) for one in changed):
+        notes.append(
+            f"Your loss stays {loss:.6g} when the targets change places, so it does not compare each row with its own: "
+            f"y has the shape {y.shape}, and with outputs of shape ({cut.rows}, 1) NumPy makes y - a a table of "
+            f"({cut.rows}, {cut.rows}). Give y the shape of the outputs, y.reshape(-1, 1)."
         )
 
 
