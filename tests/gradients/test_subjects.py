@@ -388,3 +388,37 @@ def test_targets_that_are_broadcast_against_outputs_in_a_column(start):
     assert check.verdict == "WRONG"
     assert f"NumPy makes y - a a table of ({len(y)}, {len(y)})" in check.notes[-1]
     assert not check_gradient(line()).notes
+
+
+# What is left out of the gradient ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("added", "verdict"), [(1e-8, "right"), (1e-7, "WRONG"), (1e-5, "WRONG")])
+def test_what_is_added_in_a_logarithm_and_left_out_of_the_gradient(added, verdict):
+    random = np.random.default_rng(0)
+    labels = random.integers(3, size=len(X))
+
+    def probabilities(p, X):
+        e = np.exp(np.maximum(X @ p["W1"], 0) @ p["W2"])
+        return e / e.sum(axis=1, keepdims=True)
+
+    def backprop(p, X, labels):
+        delta = (probabilities(p, X) - np.eye(3)[labels]) / len(X)
+        a = np.maximum(X @ p["W1"], 0)
+        return {"dW1": X.T @ (delta @ p["W2"].T * (a > 0)), "dW2": a.T @ delta}
+
+    network = HandWritten(
+        {"W1": random.normal(size=(3, 8)), "W2": random.normal(size=(8, 3)) / 2},
+        loss=lambda p, X, labels: -np.mean(np.log(probabilities(p, X)[range(len(X)), labels] + added)),
+        gradient=backprop,
+        data=(X, labels),
+    )
+    check = check_gradient(network)
+    assert check.verdict == verdict, str(check)
+    assert ("log(p + 1e-8) in the loss where the gradient is p - y does it" in " ".join(str(check).split())) == (
+        verdict == "WRONG"
+    )
+    said = explain_gradient(network)
+    assert said.right
+    assert f"categorical crossentropy of p + {added:g}" in str(said.recognised)
+    assert f"the gradient is right, but for the {added:g} added in the logarithm" in str(said)

@@ -7,6 +7,7 @@ well enough for that to mean something. Where it is not, the verdict is "?": can
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ TOLERANCE = 1e-6
 """Of the difference relative to the derivative; a few times the numeric derivative's own error is always granted."""
 GRANTED = 10
 VAGUE = 0.1
+SLIGHT = 1e-3
+"""Of a block's relative error: less is hardly a mistake in backprop itself."""
 NEGLIGIBLE = 1e-6
 LISTED = 4
 
@@ -81,8 +84,12 @@ class BlockCheck:
 
     @property
     def verdict(self) -> str:
-        """Whether the block is "right" or "WRONG", or "?" where nothing could be compared well enough."""
-        if not all(comparison.right for comparison in self.comparisons):
+        """Whether the block is "right" or "WRONG", or "?" where nothing could be compared well enough.
+
+        What is off by no more than the tolerance in all, though by more in some of its smallest entries, is right: a
+        log(p + 1e-8) in the loss does that.
+        """
+        if not all(comparison.right for comparison in self.comparisons) and not self.relative_error <= TOLERANCE:
             return "WRONG"
         return "right" if any(comparison.tells(self.largest) for comparison in self.comparisons) else "?"
 
@@ -180,14 +187,15 @@ class GradientCheck:
                 f"{block.name:<{width}} {block.verdict:<6} {errors[0]:>14} {errors[1]:>12} "
                 f"{len(block.comparisons):>9} {block.set_aside:>9}   {detail}"
             )
-        told = [*map(_where_it_is_wrong, self.blocks), *map(_why_it_cannot_be_told, self.blocks), *self.notes]
+        told = [*map(_where_it_is_wrong, self.blocks), *map(_why_it_cannot_be_told, self.blocks)]
+        told += [_how_little(self.blocks), *self.notes]
         lines += [textwrap.fill(note, 120, initial_indent="- ", subsequent_indent="  ") for note in told if note]
         return "\n".join(lines)
 
 
 def _where_it_is_wrong(block: BlockCheck) -> str:
     wrong, size = block.wrong_entries, int(np.prod(block.shape))
-    if not (wrong and block.located and size > LISTED and len(wrong) <= size // 4):
+    if not (block.verdict == "WRONG" and wrong and block.located and size > LISTED and len(wrong) <= size // 4):
         return ""
     named = ", ".join(one.where for one in wrong[:LISTED]) + (", ..." if len(wrong) > LISTED else "")
     entries = "1 entry" if len(wrong) == 1 else f"{len(wrong):,} entries"
@@ -203,4 +211,16 @@ def _why_it_cannot_be_told(block: BlockCheck) -> str:
     return (
         f"{block.name} cannot be judged: {clearest.where} has the slope {clearest.numeric:.2g} ± {clearest.error:.1g} "
         f"by differences, too uncertain to confirm or refute backprop's {clearest.backprop:.2g}."
+    )
+
+
+def _how_little(blocks: Sequence[BlockCheck]) -> str:
+    wrong = [block for block in blocks if block.verdict == "WRONG"]
+    if not wrong or not all(block.relative_error < SLIGHT for block in wrong):
+        return ""
+    most = max(block.relative_error for block in wrong)
+    return (
+        f"All that is wrong is off by {most:.0e} of its size at most. That little is hardly a mistake in backprop "
+        "itself: log(p + 1e-8) in the loss where the gradient is p - y does it, or a small penalty that only one of "
+        "the two has."
     )

@@ -317,6 +317,19 @@ def test_many_rows_are_not_needed() -> None:
     assert [(one.kind, one.layer) for one in said.mistakes] == [("derivative left out", 2)]
 
 
+def test_numpy_s_global_numbers_go_on_as_if_nothing_had_been() -> None:
+    def noisy(p: Parameters, X: np.ndarray, Y: np.ndarray) -> float:
+        return float(np.sum((X @ p["W"] - Y + np.random.normal(size=Y.shape)) ** 2))  # noqa: NPY002
+
+    def gradient(p: Parameters, X: np.ndarray, Y: np.ndarray) -> Parameters:
+        return {"W": 2 * X.T @ (X @ p["W"] - Y + np.random.normal(size=Y.shape))}  # noqa: NPY002
+
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    subject = HandWritten({"W": np.ones((3, 2))}, loss=noisy, gradient=gradient, data=(X, Y))
+    assert explain_gradient(subject).right
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
 def sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-z))
 

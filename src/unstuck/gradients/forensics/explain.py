@@ -28,7 +28,7 @@ from unstuck.gradients.forensics.relations import Relation, relation
 from unstuck.gradients.forensics.replay import Candidate, Explained, Replay
 from unstuck.gradients.forensics.variants import SENTENCES
 from unstuck.gradients.numeric import slope
-from unstuck.gradients.probes import probe, rows_of
+from unstuck.gradients.probes import probe, random_numbers_kept, rows_of
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.layout import Block
 
@@ -105,7 +105,7 @@ class Explanation:
             return f"nothing can be said of the mistake: {self.obstacle}"
         parts = [f"recognised: {self.recognised}" if self.recognised else "the network was not recognised"]
         if self.right:
-            return "\n".join([*parts, "the gradient is right"])
+            return "\n".join([*parts, ", ".join(["the gradient is right", *self.evidence])])
         parts.append(f"wrong: {', '.join(self.wrong)}")
         for number, mistake in enumerate(self.mistakes, start=1):
             parts.append(f"  {number}. {mistake.text} ({', '.join(mistake.blocks)})")
@@ -140,7 +140,7 @@ def explain_gradient(subject: HandWritten) -> Explanation:
     >>> [mistake.text for mistake in said.mistakes]
     ['layer 1, in the biases: the derivative of the tanh is left out']
     """
-    with np.errstate(all="ignore"):
+    with random_numbers_kept(), np.errstate(all="ignore"):
         probes = probe(subject, subject.w, calls=0)
         if probes.obstacle:
             return Explanation(None, (), (), (), (), obstacle=" ".join(probes.notes))
@@ -148,7 +148,22 @@ def explain_gradient(subject: HandWritten) -> Explanation:
         if not np.isfinite(subject.gradient(subject.w)).all():
             raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
         network = recognise(subject)
-        return _unrecognised(subject) if network is None else _recognised(subject, network)
+        if network is None:
+            return _unrecognised(subject)
+        readings = [_recognised(subject, one) for one in _readings(network)]
+        best = min(readings, key=lambda said: (len(said.unexplained), len(said.wrong), len(said.mistakes)))
+        if best.right and not readings[0].right:
+            left_out = (
+                f"but for the {getattr(network.loss, 'added', 0.0):g} added in the logarithm, which it leaves out"
+            )
+            best = replace(best, evidence=(left_out,))
+        return replace(best, recognised=network)
+
+
+def _readings(network: Recognised) -> list[Recognised]:
+    """Return the network as it is, and as its gradient is mostly written."""
+    plain = network.without_additions()
+    return [network] if plain is network else [network, plain]
 
 
 def _with_some_rows(subject: HandWritten) -> HandWritten:

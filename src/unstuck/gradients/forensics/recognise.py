@@ -12,8 +12,9 @@ the numbers do not show is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +49,42 @@ from unstuck.functions.losses import (
 from unstuck.gradients.forensics.arrangement import Arrangement, Layer, arrangements
 from unstuck.subjects.handwritten import HandWritten
 
+
+class UnclippedCategorical(CategoricalCrossEntropy):
+    """-sum_k y_k log(a_k + `added`), which people write, 0 log 0 being 0."""
+
+    added: ClassVar[float] = 0.0
+
+    def per_row(self, Y: Array, A: Array) -> Array:
+        """Return l_r for every row, of shape (n,)."""
+        return np.where(Y == 0, 0, -Y * np.log(A + self.added)).sum(axis=1)
+
+    def derivative(self, Y: Array, A: Array) -> Array:
+        """Return dl_r/dA, of shape (n, o)."""
+        return np.where(Y == 0, 0, -Y / (A + self.added))
+
+
+class UnclippedBinary(BinaryCrossEntropy):
+    """-y log(a + `added`) - (1 - y) log(1 - a + `added`), which people write."""
+
+    added: ClassVar[float] = 0.0
+
+    def element(self, y: Array, a: Array) -> Array:
+        """Return l(y, a), elementwise."""
+        yes = np.where(y == 0, 0, y * np.log(a + self.added))
+        no = np.where(y == 1, 0, (1 - y) * np.log(1 - a + self.added))
+        return -yes - no
+
+    def slope(self, y: Array, a: Array) -> Array:
+        """Return dl/da, elementwise."""
+        return np.where(y == 1, 0, (1 - y) / (1 - a + self.added)) - np.where(y == 0, 0, y / (a + self.added))
+
+
+def _with_added(loss: type[Loss], added: float, **fields: str) -> Loss:
+    made: Loss = type(f"{loss.__name__}{added:g}", (loss,), {"added": added})(**fields)
+    return made
+
+
 HIDDEN: tuple[Activation, ...] = (
     Sigmoid(),
     Tanh(),
@@ -75,6 +112,12 @@ LOSSES: tuple[Loss, ...] = (
     Hinge(outputs="sum"),
     Poisson(outputs="sum"),
 )
+ADDED = (0.0, 1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
+LOGARITHMS: dict[str, list[Loss]] = {
+    "softmax": [_with_added(UnclippedCategorical, added) for added in ADDED],
+    "sigmoid": [_with_added(UnclippedBinary, added, outputs="sum") for added in ADDED],
+}
+"""Losses that are tried on outputs of these kinds, with what is added to the probability before its logarithm."""
 MIXED: tuple[Activation, ...] = (Sigmoid(), Tanh(), ReLU(), LeakyReLU(), ELU(), SiLU(), Softplus(), GELU(), Identity())
 """Those that are tried where hidden layers differ."""
 POINTS = 14
@@ -118,6 +161,12 @@ class Recognised:
     scale: float
     penalty: dict[str, float] = field(default_factory=dict)
     left_over: float = 0.0
+
+    def without_additions(self) -> Recognised:
+        """Return it without what is added before a logarithm, as its gradient is mostly written."""
+        if not getattr(self.loss, "added", 0.0):
+            return self
+        return replace(self, loss=next(loss for loss in LOSSES if loss.kind == self.loss.kind))
 
     def forward(self, w: Array) -> list[tuple[Array, Array, Array]]:
         """Return x, z and a of every layer, each of n rows."""
@@ -169,6 +218,8 @@ class Recognised:
     def _reduction(self) -> str:
         n, o = self.arrangement.Y.shape
         name = self.loss.kind.replace("_", " ")
+        if added := getattr(self.loss, "added", 0.0):
+            name += f" of p + {added:g}"
         for factor, half in ((1.0, ""), (0.5, "half the "), (2.0, "twice the ")):
             for divided, words in (
                 (1, "summed over outputs and rows"),
@@ -238,7 +289,7 @@ class Screen:
         rows = FEWEST * len(self.arrangement.Y)
         for hidden, last in _hidden_layers(self.arrangement, self.points):
             for f in OUTPUT:
-                losses = self._in_proportion(LOSSES, f.value(last[:rows]))
+                losses = self._in_proportion((*LOSSES, *LOGARITHMS.get(f.kind, ())), f.value(last[:rows]))
                 if losses:
                     for loss in self._in_proportion(losses, f.value(last)):
                         yield (*hidden, f), loss
