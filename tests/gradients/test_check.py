@@ -141,6 +141,16 @@ def test_case_3_with_more_layers_and_other_rates(hidden, rate):
         assert check.right, f"seed {seed}\n{check}"
 
 
+@pytest.mark.parametrize("seed", [8, 11, 18, 21, 24, 31, 36, 38])
+def test_kinks_on_top_of_each_other_accuse_nobody(seed):
+    """Rows of zeros and biases of zero put every layer on its kink, where the slope may be the same on both sides."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(12, 3)) * (random.random((12, 1)) > 0.3)
+    layers = [Dense(6, "leaky_relu"), Dense(5, "leaky_relu"), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", seed=seed)
+    assert check_gradient(recipe, rows, random.normal(size=12)).right
+
+
 def test_on_a_kink_it_moves_to_parameters_near_by():
     recipe = Recipe([Dense(3, "relu", weight_start="zeros"), Dense(1)], loss="squared_error")
     check = check_gradient(recipe, X, NUMBERS[:, 0])

@@ -101,8 +101,9 @@ class _Comparing:
     def along(self, where: str, direction: Array, part: slice, place: int | None = None) -> Comparison | None:
         """Compare the derivatives along a direction that is zero outside a part; None where kinks forbid it.
 
-        Where a kink or an edge leaves the slope at w unsure, the best of the points nearby is taken. Under noise two
-        kinks may pass for none, so what is wrong there has to be wrong at points farther away, too.
+        Where a kink or an edge leaves the slope at w unsure, the best of the points nearby is taken. Two kinks on top
+        of each other may pass for none: of two leaky ReLUs in a row, both at 0, one is steep where the other is flat.
+        So what is wrong has to be wrong at another point, too; under noise, at one farther away.
         """
         best: Comparison | None = None
         for k in range(1 + NUDGES):
@@ -111,10 +112,14 @@ class _Comparing:
                 best = one
             if best is not None and (best.error <= self.coarse or GRANTED * best.error <= VAGUE * best.size):
                 break
-        if self.noise and best is not None and not best.right:
+        if best is None or best.right:
+            return best
+        if self.noise:
             others = (self.at(k, where, direction, part, place) for k in range(1 + NUDGES, len(self.points)))
             return next((one for one in others if one is not None and one.right), best)
-        return best
+        other = self.at(1, where, direction, part, place)
+        tells = other is not None and GRANTED * other.error <= VAGUE * best.difference
+        return other if other is not None and tells and other.right else best
 
     def at(self, k: int, where: str, direction: Array, part: slice, place: int | None) -> Comparison | None:
         """Compare the derivatives along a direction at the k-th of the points; None on a kink."""
