@@ -17,7 +17,8 @@ from rich.table import Table
 
 from benchmarks.forensics.written import OUTSIDE, Injected, Written, draw, possible
 from unstuck import HandWritten, SubjectError
-from unstuck.gradients.forensics.explain import Explanation, explain_gradient
+from unstuck.gradients.forensics.explain import explain_gradient
+from unstuck.gradients.forensics.explanation import Explanation
 
 RESULTS = Path(__file__).parents[1] / "results"
 OUTSIDE_GROUP = "not in the catalogue"

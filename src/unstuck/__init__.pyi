@@ -64,8 +64,8 @@ from .functions.schedules import StepDecay as StepDecay
 from .functions.schedules import WarmUp as WarmUp
 from .gradients.check import GradientCheck as GradientCheck
 from .gradients.check import check_gradient as check_gradient
-from .gradients.forensics.explain import Explanation as Explanation
 from .gradients.forensics.explain import explain_gradient as explain_gradient
+from .gradients.forensics.explanation import Explanation as Explanation
 from .network import Network as Network
 from .recipe import Dense as Dense
 from .recipe import Dropout as Dropout
