@@ -68,6 +68,7 @@ def with_mistakes(network: Written, count: int, random: np.random.Generator) -> 
         variants = [
             replace(network, mistakes=tuple(m for m in chosen if m is not without)) for without in (None, *chosen)
         ]
+        variants.append(network)  # two mistakes may cancel
         with np.errstate(all="ignore"):
             gradients = [flat(v.gradient(network.parameters(), *network.data)) for v in variants]
         if not all(np.isfinite(g).all() for g in gradients):
