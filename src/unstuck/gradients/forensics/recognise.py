@@ -11,7 +11,7 @@ the numbers do not show is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import ClassVar
@@ -128,6 +128,8 @@ ROUNDING = {8: 1e-11, 4: 1e-5, 2: 1e-2}
 """What may be left over, relative to the loss, by the bytes of the number that the loss returns."""
 NOTHING = 1e-13
 """A term that is no more of the loss is rounding."""
+MOST_ORDERS = 4
+"""Arrangements of a person's arrays that are tried with hidden layers of different activations."""
 MOST_MIXED = 3
 """Hidden layers of different activations are looked for up to so many of them."""
 
@@ -251,16 +253,18 @@ def points_around(w: Array, layers: tuple[Layer, ...], count: int, seed: int = 0
 def recognise(subject: HandWritten) -> Recognised | None:
     """Return a network that computes the subject's loss, or None where none of those known does."""
     with np.errstate(all="ignore"):
-        for arrangement in arrangements(subject.blocks, subject.data):
-            points = points_around(subject.w, arrangement.layers, POINTS)
-            first = subject.loss_as_returned(points[0])
-            tolerance = ROUNDING.get(getattr(first, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
-            screen = Screen(arrangement, _flipped(points[0], SCREENED), subject.cost, tolerance)
-            for activations, loss in screen.passing():
-                losses = np.array([subject.cost(w) for w in points])
-                found = _fitted(arrangement, activations, loss, points, losses, tolerance)
-                if found is not None:
-                    return found
+        usual_first = list(arrangements(subject.blocks, subject.data))
+        for alike, tried in ((True, usual_first), (False, usual_first[:MOST_ORDERS])):
+            for arrangement in tried:
+                points = points_around(subject.w, arrangement.layers, POINTS)
+                first = subject.loss_as_returned(points[0])
+                tolerance = ROUNDING.get(getattr(first, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
+                screen = Screen(arrangement, _flipped(points[0], SCREENED), subject.cost, tolerance)
+                for activations, loss in screen.passing(alike):
+                    losses = np.array([subject.cost(w) for w in points])
+                    found = _fitted(arrangement, activations, loss, points, losses, tolerance)
+                    if found is not None:
+                        return found
     return None
 
 
@@ -282,12 +286,12 @@ class Screen:
         self.allowed = 1e4 * tolerance * np.abs(losses[finite]).max(initial=0)
         self.Y = np.tile(arrangement.Y, (len(self.points), 1))
 
-    def passing(self) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
-        """Yield those that pass, all hidden layers alike first."""
+    def passing(self, alike: bool) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
+        """Yield those that pass, with all hidden layers alike or not."""
         if len(self.points) < FEWEST:
             return
         rows = FEWEST * len(self.arrangement.Y)
-        for hidden, last in _hidden_layers(self.arrangement, self.points):
+        for hidden, last in _hidden_layers(self.arrangement, self.points, alike):
             for f in OUTPUT:
                 losses = self._in_proportion((*LOSSES, *LOGARITHMS.get(f.kind, ())), f.value(last[:rows]))
                 if losses:
@@ -328,12 +332,17 @@ def _fitted(
     return Recognised(arrangement, activations, loss, float(c[0]), penalty, left_over)
 
 
-def _hidden_layers(arrangement: Arrangement, points: list[Array]) -> Iterator[tuple[tuple[Activation, ...], Array]]:
-    """Yield the hidden activations, all layers alike first, and the last layer's z at all points, one after another."""
+def _hidden_layers(
+    arrangement: Arrangement, points: list[Array], alike: bool
+) -> Iterator[tuple[tuple[Activation, ...], Array]]:
+    """Yield hidden activations, alike or not, and the last layer's z at all points, one after another."""
     below = arrangement.layers[:-1]
     n, count = len(arrangement.X), len(points)
-    alike = [(f,) * len(below) for f in HIDDEN] if below else [()]
-    mixed = product(MIXED, repeat=len(below)) if 1 < len(below) <= MOST_MIXED else ()
+    choices: Iterable[tuple[Activation, ...]] = ()
+    if alike:
+        choices = [(f,) * len(below) for f in HIDDEN] if below else [()]
+    elif 1 < len(below) <= MOST_MIXED:
+        choices = (one for one in product(MIXED, repeat=len(below)) if len(set(one)) > 1)
     kept: dict[tuple[Activation, ...], Array] = {(): np.tile(arrangement.X, (count, 1))}
     parameters = [
         (np.array([layer.weights(w) for w in points]), np.array([layer.biases(w) for w in points])[:, None])
@@ -355,7 +364,7 @@ def _hidden_layers(arrangement: Arrangement, points: list[Array]) -> Iterator[tu
             kept[hidden] = made
         return kept[hidden]
 
-    for hidden in (*alike, *(one for one in mixed if len(set(one)) > 1)):
+    for hidden in choices:
         yield hidden, through(len(below), activations(hidden))
 
 
