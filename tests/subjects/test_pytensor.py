@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 import pytest
 
 from unstuck import HandWritten, check_gradient, explain_gradient
 from unstuck.data.generators import xor
 
+pytensor = pytest.importorskip("pytensor")
+pt = pytest.importorskip("pytensor.tensor")
 pytensor.config.cxx = ""  # its own Python is fast enough here, and needs no compiler
 pytensor.config.mode = "FAST_COMPILE"
 LAMBDA = 1e-4
