@@ -240,14 +240,19 @@ def _times(ratio: float, network: Recognised) -> str:
     """Return "twice as large as it should be", and where a factor like that comes from."""
     n, o = network.arrangement.Y.shape
     known = {
-        -1.0: "of the wrong sign",
-        2.0: "twice as large as it should be",
-        0.5: "half as large as it should be",
-        float(n): f"{n} times too large, the number of rows: it is summed over the rows where the loss is averaged",
-        1 / n: f"{n} times too small, the number of rows: it is averaged over the rows once too often",
         float(o): f"{o} times too large, the number of outputs",
         1 / o: f"{o} times too small, the number of outputs",
+        float(n): f"{n} times too large, the number of rows: it is summed over the rows where the loss is averaged",
+        1 / n: f"{n} times too small, the number of rows: it is averaged over the rows once too often",
+        2.0: "twice as large as it should be",
+        0.5: "half as large as it should be",
+        -1.0: "of the wrong sign",
     }
+    if o == 2:
+        known |= {
+            2.0: known[2.0] + ", or counted for both outputs",
+            0.5: known[0.5] + ", or averaged over both outputs",
+        }
     for sign in (1, -1):
         for value, text in known.items():
             if abs(ratio / (sign * value) - 1) < 1e-6:
