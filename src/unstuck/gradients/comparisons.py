@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from unstuck.gradients.picture import BlockPicture
+
 TOLERANCE = 1e-6
 """Of the difference relative to the derivative; a few times the numeric derivative's own error is always granted."""
 GRANTED = 10
@@ -117,6 +119,21 @@ class BlockCheck:
         """The single entries found wrong."""
         return tuple(one for one in self.comparisons if one.place is not None and not one.right)
 
+    def picture(self) -> BlockPicture:
+        """Return what is drawn of it: the difference of each entry over the block's largest derivative."""
+        from unstuck.gradients.picture import BlockPicture
+
+        errors = np.full(max(int(np.prod(self.shape)), 1), np.nan)
+        singles = [one for one in self.comparisons if one.place is not None]
+        largest = max((one.size for one in singles if np.isfinite(one.size)), default=0.0) or 1.0
+        for one in singles:
+            errors[one.place] = min(one.difference / largest, 1.0)
+        flat = (1, -1) if len(self.shape) < 2 else (self.shape[0], -1)
+        drawn = errors.reshape(flat)
+        width = drawn.shape[1]
+        marked = [divmod(one.place, width) for one in self.wrong_entries if one.place is not None]
+        return BlockPicture(f"{self.name} {self.shape}: {self.verdict}", self.verdict == "WRONG", drawn, marked)
+
     def _columns(self) -> np.ndarray:
         return np.array([(one.backprop, one.numeric, one.error) for one in self.comparisons]).reshape(-1, 3).T
 
@@ -153,7 +170,7 @@ class GradientCheck:
         """Draw the difference of each entry that was compared, over the shape of its block."""
         from unstuck.gradients.picture import check_figure
 
-        return check_figure(self)
+        return check_figure(self.verdict, [block.picture() for block in self.blocks])
 
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""
