@@ -22,7 +22,6 @@ from unstuck import (
     Recipe,
     Run,
     Targets,
-    _native,
     train,
 )
 from unstuck.engines.engine import Rows
@@ -33,21 +32,12 @@ from unstuck.functions.losses import Loss
 from unstuck.functions.optimizers import Optimizer
 from unstuck.training.prepare import prepare
 
-LEVELS = ["baseline", "x86-64-v3", "x86-64-v4"]
-HERE = LEVELS[: LEVELS.index(_native.cpu_level()) + 1] if _native.cpu_level() in LEVELS else ["baseline"]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(70, 7))
 LABELS = np.arange(70) % 3
 ONE_HOT = np.eye(3)[LABELS]
 TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
 STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
-
-
-@pytest.fixture(params=HERE)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each kernel that this processor can run."""
-    monkeypatch.setattr(_native, "cpu_level", lambda: request.param)
-    return request.param
 
 
 def both(recipe: Recipe, y: np.ndarray, **options: object) -> tuple[Run, Run]:

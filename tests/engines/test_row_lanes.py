@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.combinations import rotated
+from tests.levels import HERE
 
 from unstuck import (
     L2,
@@ -23,7 +24,6 @@ from unstuck import (
     Run,
     SquaredError,
     Targets,
-    _native,
     train,
 )
 from unstuck.engines import native
@@ -33,8 +33,6 @@ from unstuck.functions.losses import Loss
 from unstuck.functions.optimizers import Optimizer
 from unstuck.training.prepare import prepare
 
-LEVELS = ["baseline", "x86-64-v3", "x86-64-v4"]
-HERE = LEVELS[: LEVELS.index(_native.cpu_level()) + 1] if _native.cpu_level() in LEVELS else ["baseline"]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(70, 3))
 LABELS = np.arange(70) % 3
@@ -47,13 +45,6 @@ KNOWN_FROM_A = ["identity", "leaky_relu", "relu", "sigmoid", "tanh"]
 PRECISIONS = ["float64", "float32"]
 
 precisions = pytest.mark.parametrize("precision", PRECISIONS)
-
-
-@pytest.fixture(params=HERE)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each kernel that this processor can run."""
-    monkeypatch.setattr(_native, "cpu_level", lambda: request.param)
-    return request.param
 
 
 def trainer_name(recipe: Recipe, X: np.ndarray, y: np.ndarray) -> str:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.combinations import rotated
+from tests.levels import HERE
 
 from unstuck import (
     L2,
@@ -20,7 +21,6 @@ from unstuck import (
     Run,
     SquaredError,
     Targets,
-    _native,
     train,
 )
 from unstuck.engines import native
@@ -32,8 +32,6 @@ from unstuck.functions.losses import Loss
 from unstuck.functions.optimizers import Optimizer
 from unstuck.training.prepare import Prepared, prepare
 
-LEVELS = ["baseline", "x86-64-v3", "x86-64-v4"]
-HERE = LEVELS[: LEVELS.index(_native.cpu_level()) + 1] if _native.cpu_level() in LEVELS else ["baseline"]
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(300, 5))  # more rows than the trainer takes at a time
 LABELS = np.arange(300) % 3
@@ -44,13 +42,6 @@ HIDDEN = sorted(set(Activation.family) - {"softmax"})
 STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
 PRECISIONS = ["float64", "float32"]
 LANES = {"baseline": 2, "x86-64-v3": 4, "x86-64-v4": 8}  # of a register, in float64
-
-
-@pytest.fixture(params=HERE)
-def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each kernel that this processor can run."""
-    monkeypatch.setattr(_native, "cpu_level", lambda: request.param)
-    return request.param
 
 
 def recipe_of(*layers: Dense | Dropout, **options: object) -> Recipe:
