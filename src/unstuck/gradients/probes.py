@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
@@ -37,18 +38,17 @@ class Cut:
     axes: tuple[int | None, ...]
     rows: int
 
-    def spread(self, rows: int) -> tuple[Any, ...]:
-        """Return the data with so many rows from all over them."""
-        places = np.linspace(0, self.rows - 1, rows).astype(int)
-        return tuple(
-            part if axis is None else part.take(places, axis=axis)
-            for part, axis in zip(self.data, self.axes, strict=True)
-        )
-
     def first(self, rows: int) -> tuple[Any, ...]:
         """Return the data with their first rows only."""
+        return self._at(np.arange(rows))
+
+    def spread(self, rows: int) -> tuple[Any, ...]:
+        """Return the data with so many rows from all over them."""
+        return self._at(np.linspace(0, self.rows - 1, rows).astype(int))
+
+    def _at(self, places: npt.NDArray[np.intp]) -> tuple[Any, ...]:
         return tuple(
-            part if axis is None else part.take(range(rows), axis=axis)
+            part if axis is None else part.take(places, axis=axis)
             for part, axis in zip(self.data, self.axes, strict=True)
         )
 

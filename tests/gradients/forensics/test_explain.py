@@ -50,12 +50,16 @@ THREE_LAYERS = Written(
 )
 
 
+OF_ANOTHER = (
+    Injected("derivative of sigmoid", 3),  # its own, and no mistake
+    Injected("a - y", 3),  # half of a derivative left out: tested by itself
+)
+CATALOGUE = [mistake for mistake in possible(THREE_LAYERS) if mistake not in OF_ANOTHER]
+
+
 @pytest.mark.parametrize("in_columns", [False, True], ids=["rows", "columns"])
-@pytest.mark.parametrize("mistake", possible(THREE_LAYERS), ids=lambda one: f"{one.kind} {one.layer}")
+@pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda one: f"{one.kind} {one.layer}")
 def test_every_mistake_of_the_catalogue(mistake: Injected, in_columns: bool) -> None:
-    equal = {"derivative of sigmoid": 3, "a - y": 3}  # this sigmoid's own derivative; half of one left out
-    if equal.get(mistake.kind) == mistake.layer:
-        pytest.skip("makes the numbers of another")
     said = said_of(replace(THREE_LAYERS, mistakes=(mistake,), in_columns=in_columns))
     assert [(one.kind, one.layer) for one in said.mistakes] == [expected(mistake)]
     assert not said.unexplained
