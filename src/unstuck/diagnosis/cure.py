@@ -1,0 +1,186 @@
+"""The search for a cure: single fixes first, then several together, pruned to the smallest set that learns.
+
+    1. every fix alone, from one seed; those that learn, from more
+    2. where none does: the most suspicious two, three, ... together, and all of them
+    3. of a set that learns, fixes are left out one after the other as long as it still learns
+    4. the cure and the untreated recipe once more, from fresh seeds
+
+Where several fixes alone make it learn, the one for which the evidence speaks most is the cure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from unstuck.diagnosis.changes import reference
+from unstuck.diagnosis.evidence import Evidence
+from unstuck.diagnosis.faults import ORDER
+from unstuck.diagnosis.finding import LISTED, Finding, Fix
+from unstuck.diagnosis.trainings import Clock, Trained, train_all
+from unstuck.diagnosis.trials import RELIABLE, SURE, Treatment, Trial, pooled, run_trials, treat
+from unstuck.recipe import Recipe
+
+SEEDS = 4
+"""A set of fixes is tried from so many."""
+FRESH = 1_000
+FEWEST_FRESH, MOST_FRESH = 5, 16
+PROMISING = 6
+
+Part = tuple[Finding, Fix]
+
+
+@dataclass
+class Search:
+    """What was tried, and what came of it.
+
+    Attributes:
+        evidence: of the untreated recipe.
+        findings: of its faults, the most suspicious first.
+        clock: what is left of the budget.
+        trials: in the order in which they were run.
+        cure: the trial on fresh seeds of the treatment that makes it learn.
+    """
+
+    evidence: Evidence
+    findings: Sequence[Finding]
+    clock: Clock
+    trials: list[Trial] = field(default_factory=list)
+    cure: Trial | None = None
+    _known: dict[Recipe, Trial] = field(default_factory=dict)
+    _refuted: set[Recipe] = field(default_factory=set)
+
+    def run(self) -> Search:
+        """Look for a cure until one is found, or time is up."""
+        singles = self._singles()
+        for trial in sorted((one for one in singles if one.succeeded), key=self._preference):
+            if self._confirmed(trial):
+                return self
+        for trial in self._sets(singles):
+            if self._confirmed(self._pruned(trial)):
+                return self
+        return self
+
+    def _singles(self) -> list[Trial]:
+        """Try each fix for itself, those that make the training longer last."""
+        treatments: dict[Recipe, Treatment] = {}
+        for finding in self.findings:
+            for fix in finding.fixes:
+                made = self._treated([(finding, fix)])
+                if made is None:
+                    continue
+                same = treatments.get(made.recipe)
+                if same is None:
+                    treatments[made.recipe] = made
+                elif finding.fault not in same.faults:
+                    treatments[made.recipe] = replace(same, also=(*same.also, finding))
+        longer = [one for recipe, one in treatments.items() if recipe.epochs > self.evidence.recipe.epochs]
+        trials = self._try([one for one in treatments.values() if one not in longer], 1, 0.35)
+        trials += self._try(longer, 1, 0.35)
+        promising = sorted((one for one in trials if one.succeeded), key=self._preference)[:PROMISING]
+        again = self._try([trial.treatment for trial in promising], SEEDS - 1, 0.35, start=1)
+        more = {trial.treatment.recipe: trial for trial in again}
+        found = [
+            pooled(trial, more[trial.treatment.recipe]) if trial.treatment.recipe in more else trial for trial in trials
+        ]
+        self.trials += found
+        return found
+
+    def _sets(self, singles: Sequence[Trial]) -> Iterator[Trial]:
+        """Yield sets of fixes that learn, the smaller ones first, and the reference network last."""
+        best = self._best_fixes(singles)
+        sizes = [size for size in (2, 3, 4, 6) if size < len(best)]
+        for parts in [*(best[:size] for size in sizes), best, [part for part in best if part[0].suspicion >= LISTED]]:
+            trial = self._tried(parts)
+            if trial is not None and trial.succeeded:
+                yield trial
+        if self.evidence.reference.gain >= self.evidence.goal:
+            made = reference(self.evidence.recipe, self.evidence.problem)
+            yield from (trial for trial in self._try([Treatment((), made)], SEEDS, 0.5) if trial.succeeded)
+
+    def _best_fixes(self, singles: Sequence[Trial]) -> list[Part]:
+        """Return each finding's most helpful fix, the most suspicious and most helpful ones first."""
+        best: dict[str, Trial] = {}
+        for trial in singles:
+            ((finding, _),) = trial.treatment.parts
+            if finding.fault not in best or trial.median > best[finding.fault].median + 0.02:
+                best[finding.fault] = trial
+        scale = self.evidence.attainable
+
+        def promise(trial: Trial) -> float:
+            return trial.treatment.suspicion + max(0.0, trial.effect) / scale
+
+        return [trial.treatment.parts[0] for trial in sorted(best.values(), key=promise, reverse=True)]
+
+    def _pruned(self, trial: Trial) -> Trial:
+        """Leave fixes out as long as it still learns from every seed, the least suspicious first."""
+        for part in sorted(trial.treatment.parts, key=lambda part: part[0].suspicion):
+            if len(trial.treatment.parts) < 2:
+                break
+            without = self._tried([other for other in trial.treatment.parts if other is not part])
+            if without is not None and without.learned == 1 and without.treatment.recipe not in self._refuted:
+                trial = without
+        return trial
+
+    def _tried(self, parts: Sequence[Part]) -> Trial | None:
+        made = self._treated(parts)
+        if made is None or self.clock.over:
+            return None
+        if made.recipe not in self._known or len(self._known[made.recipe].after) < SEEDS:
+            (trial,) = self._try([made], SEEDS, 0.5)
+            self._known[made.recipe] = trial
+            self.trials.append(trial)
+        return replace(self._known[made.recipe], treatment=made)
+
+    def _treated(self, parts: Sequence[Part]) -> Treatment | None:
+        changing = [part for part in parts if part[1].change is not None]
+        if not changing or self.clock.over:
+            return None
+        ordered = sorted(changing, key=lambda part: ORDER[part[0].fault])
+        return treat(self.evidence.recipe, self.evidence.problem, ordered)
+
+    def _try(self, treatments: Sequence[Treatment], seeds: int, share: float, start: int = 0) -> list[Trial]:
+        if not treatments:
+            return []
+        first = self.evidence.recipe.seed + start
+        return run_trials(
+            treatments,
+            self.evidence.problem,
+            self.evidence.untreated,
+            range(first, first + seeds),
+            self.evidence.goal,
+            share * self.clock.left,
+        )
+
+    def _preference(self, trial: Trial) -> float:
+        return -(trial.treatment.suspicion + 0.3 * trial.median / self.evidence.attainable)
+
+    def _confirmed(self, trial: Trial) -> bool:
+        """Run treated and untreated from fresh seeds; keep the trial as the cure if it still learns."""
+        if trial.treatment.recipe in self._refuted:
+            return False
+        evidence = self.evidence
+        untreated = self._fresh_untreated
+        seeds = [one.seed for one in untreated]
+        seconds = max(1.0, self.clock.left)
+        (fresh,) = run_trials([trial.treatment], evidence.problem, untreated, seeds, evidence.goal, seconds)
+        fresh = replace(fresh, fresh=True)
+        self.trials.append(fresh)
+        if fresh.learned >= RELIABLE and fresh.p < SURE:
+            self.cure = fresh
+        else:
+            self._refuted.add(trial.treatment.recipe)
+        return self.cure is not None
+
+    @cached_property
+    def _fresh_untreated(self) -> list[Trained]:
+        """Train the untreated recipe from as many fresh seeds as a tenth of the budget allows."""
+        evidence = self.evidence
+        one = max(1e-3, float(np.median([trained.run.seconds for trained in evidence.untreated])))
+        seeds = int(np.clip(0.1 * self.clock.seconds / one, FEWEST_FRESH, MOST_FRESH))
+        first = evidence.recipe.seed + FRESH
+        recipes = [evidence.recipe.replace(seed=seed) for seed in range(first, first + seeds)]
+        return train_all(recipes, evidence.problem, max(1.0, 0.5 * self.clock.left))

@@ -1,0 +1,43 @@
+"""diagnose(): why a network does not learn, proven by experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unstuck.diagnosis.cure import Search
+from unstuck.diagnosis.faults import examine
+from unstuck.diagnosis.measure import measure
+from unstuck.diagnosis.trainings import Clock
+from unstuck.diagnosis.verdict import Diagnosis, decide, learns
+from unstuck.errors import OptionError
+from unstuck.recipe import Recipe
+
+BUDGET = 10.0
+"""Seconds, unless the user says otherwise."""
+
+
+def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, progress: bool = True) -> Diagnosis:
+    """Find out why a recipe does not learn, and what makes it.
+
+    Args:
+        recipe: the network and its training.
+        X: features, an array (n, i) or a table of n rows.
+        y: targets, n labels or numbers, or an array (n, o).
+        budget: seconds that it may take, about; None for 10.
+        progress: show what is being done when it takes longer than a second.
+
+    Raises:
+        DataError: when the data cannot be used.
+        RecipeError: when recipe and data do not fit.
+    """
+    if budget is not None and not budget > 0:
+        raise OptionError(f"budget must be a positive number of seconds; got {budget}")
+    clock = Clock(budget or BUDGET)
+    with np.errstate(all="ignore"):
+        evidence = measure(recipe, X, y, clock)
+        findings = examine(evidence)
+        if evidence.nothing or learns(evidence):
+            return decide(evidence, findings, None, clock.spent)
+        return decide(evidence, findings, Search(evidence, findings, clock).run(), clock.spent)

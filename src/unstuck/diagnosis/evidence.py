@@ -1,0 +1,151 @@
+"""Evidence: numbers measured on a recipe and its data; no opinion in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unstuck.diagnosis.facts import Facts
+from unstuck.diagnosis.floors import Floor, flat_at
+from unstuck.diagnosis.layers import NetworkEvidence
+from unstuck.diagnosis.learnable import Learnable
+from unstuck.diagnosis.problem import Problem
+from unstuck.diagnosis.rates import RateSweep
+from unstuck.diagnosis.trainings import Trained
+from unstuck.network import Network
+from unstuck.recipe import Dropout, Recipe
+from unstuck.training.prepare import Prepared
+
+LEARNED = 0.85
+"""A network has learned when its gain is this share of what can be gained ..."""
+STRAIGHT = 4.0
+"""... and, where a straight line leaves this many times as much unexplained as the best there is, it is more than one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What was measured.
+
+    Attributes:
+        recipe: the subject, as it was trained here: with fewer epochs or rows where time was short, see `cut`.
+        problem: what it is to learn.
+        network: its layout.
+        prepared: the rows as the engine gets them.
+        facts: about the data.
+        floors: losses that limited predictors reach.
+        learnable: what strong learners gain.
+        linear: what the best linear model gains.
+        reference: a training of an ordinary network on the same rows, see `changes.reference`.
+        untreated: its trainings, one a seed.
+        start: the network before the first update.
+        end: after the last one, of the first training.
+        moved: how far each layer's parameters went from their start, relative to the larger of both norms.
+        rates: the loss after a few updates by learning rate, None with L-BFGS.
+        small: the gain of the recipe on some 16 rows that it is given all to itself, fitted to them.
+        training_mode: the gain on the training rows counted with dropout on, None without dropout.
+        cut: what was left out to save time, in words; "" if nothing was.
+    """
+
+    recipe: Recipe
+    problem: Problem
+    network: Network
+    prepared: Prepared
+    facts: Facts
+    floors: tuple[Floor, ...]
+    learnable: Learnable
+    linear: Learnable
+    reference: Trained
+    untreated: tuple[Trained, ...]
+    start: NetworkEvidence
+    end: NetworkEvidence
+    moved: tuple[float, ...]
+    rates: RateSweep | None
+    small: float
+    training_mode: float | None
+    cut: str
+
+    @property
+    def first(self) -> Trained:
+        """The first of the untreated trainings."""
+        return self.untreated[0]
+
+    @property
+    def gain(self) -> float:
+        """The median gain of the untreated trainings."""
+        return float(np.median([one.gain for one in self.untreated]))
+
+    @property
+    def fit(self) -> float:
+        """The median of their gains on the training rows."""
+        return float(np.median([one.fit for one in self.untreated]))
+
+    @property
+    def attainable(self) -> float:
+        """The largest gain that is known to be possible: of the strong learners or the reference network."""
+        return max(self.learnable.gain, self.reference.gain, 1e-9)
+
+    @property
+    def share(self) -> float:
+        """The median gain as a share of what can be gained."""
+        return self.gain / self.attainable
+
+    @property
+    def goal(self) -> float:
+        """The gain from which on it has learned."""
+        goal = LEARNED * self.attainable
+        bent = 1 - self.linear.gain > STRAIGHT * (1 - self.attainable) and self.problem.held_out
+        sure = self.attainable - self.linear.gain > 4 * self.learnable.error
+        return max(goal, (self.linear.gain + self.attainable) / 2) if bent and sure else goal
+
+    @property
+    def successes(self) -> float:
+        """The share of the seeds from which it learned."""
+        return float(np.mean([one.gain >= self.goal for one in self.untreated]))
+
+    @property
+    def nothing(self) -> bool:
+        """Whether neither strong learners nor an ordinary network find anything in these data."""
+        noise = max(0.03, 3 * self.learnable.error)
+        return self.problem.held_out and self.learnable.nothing and self.reference.gain < noise and self.gain < noise
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the first training ended with numbers that are not finite."""
+        return self.first.run.stopped == "diverged"
+
+    @property
+    def loss(self) -> float:
+        """The loss, without penalties, at the end of the first training; of the start where nothing was recorded."""
+        history = self.first.run.history
+        return float(history["training_loss"][-1]) if len(history) else (self.rates.start if self.rates else np.inf)
+
+    @property
+    def floor(self) -> Floor | None:
+        """The floor the loss is flat at, if it is at one."""
+        return flat_at(self.loss, self.floors)
+
+    @property
+    def falling(self) -> float:
+        """The share of the final loss by which it fell over the last fifth of the records; 0 for fewer than five."""
+        history = self.first.run.history
+        if len(history) < 5:
+            return 0.0
+        losses = history["training_loss"]
+        last = losses[-max(2, len(losses) // 5) :]
+        before = float(np.median(last[: max(1, len(last) // 2)]))
+        after = float(np.median(last[len(last) // 2 :]))
+        return (before - after) / abs(before) if before else 0.0
+
+    @property
+    def updates(self) -> int:
+        """Updates of the first training."""
+        rows = max(1, len(self.problem))
+        per_epoch = -(-rows // self.recipe.rows_per_batch(rows))
+        history = self.first.run.history
+        return int(history["step"][-1]) if len(history) else self.recipe.epochs * per_epoch
+
+    @property
+    def dropout(self) -> float:
+        """The largest dropout rate."""
+        return max((layer.rate for layer in self.recipe.layers if isinstance(layer, Dropout)), default=0.0)

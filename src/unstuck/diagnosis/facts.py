@@ -1,0 +1,161 @@
+"""Facts about the data: what there is to see of X and y before any network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.diagnosis.problem import Problem
+
+SHIFTS = (1, 2, 3, -1, -2, -3)
+"""Rows and targets may have come out of step by so many rows."""
+MOST_ROWS = 1000
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to see.
+
+    Attributes:
+        rows: training rows.
+        inputs: columns that the network gets.
+        largest_input: the largest |x| it gets.
+        input_spread: the median over columns of their standard deviation.
+        spread_ratio: the largest standard deviation of a column over the smallest, constant columns left out.
+        off_centre: the largest |mean| over standard deviation of a column, constant ones left out.
+        constant: the columns that are constant, by number.
+        repeated: pairs of columns that are equal but for scale and shift.
+        leaking: columns that are the target but for scale and shift.
+        contradictory: share of the rows whose inputs occur with different targets.
+        target_mean: of Y as the loss gets it, root mean square over its columns.
+        target_spread: standard deviation, likewise.
+        largest_class: share of the rows of the largest class, 0 for numbers.
+        in_order: correlation from -1 to 1 of each row's target with the next one's; 1 for rows sorted by target.
+        step: by how many rows X and y are out of step, 0 if no shift makes more sense than none.
+    """
+
+    rows: int
+    inputs: int
+    largest_input: float
+    input_spread: float
+    spread_ratio: float
+    off_centre: float
+    constant: tuple[int, ...]
+    repeated: tuple[tuple[int, int], ...]
+    leaking: tuple[int, ...]
+    contradictory: float
+    target_mean: float
+    target_spread: float
+    largest_class: float
+    in_order: float
+    step: int
+
+
+def facts(problem: Problem, X: Array, Y: Array) -> Facts:
+    """Measure the training rows, X (n, i) and Y (n, o) as the network and its loss get them."""
+    X, Y = X.astype(np.float64), Y.astype(np.float64)
+    spread, mean = X.std(axis=0), X.mean(axis=0)
+    varied = spread > ROUNDING * np.maximum(np.abs(X).max(axis=0), 1e-300)
+    constant = tuple(np.flatnonzero(~varied).tolist())
+    spreads = spread[varied]
+    standard = (X[:, varied] - mean[varied]) / spreads if varied.any() else np.zeros((len(X), 0))
+    codes = _codes(problem)
+    numbers = codes.astype(np.float64) if codes.ndim == 1 else codes[:, 0].astype(np.float64)
+    places = np.flatnonzero(varied)
+    return Facts(
+        rows=len(X),
+        inputs=X.shape[1],
+        largest_input=float(np.abs(X).max()),
+        input_spread=float(np.median(spreads)) if spreads.size else 0.0,
+        spread_ratio=float(spreads.max() / spreads.min()) if spreads.size else 1.0,
+        off_centre=float(np.max(np.abs(mean[varied]) / spreads)) if spreads.size else 0.0,
+        constant=constant,
+        repeated=_repeated(standard, places),
+        leaking=_leaking(standard, numbers, places) if problem.classes is None else (),
+        contradictory=_contradictory(X, codes),
+        target_mean=float(np.sqrt(np.mean(Y.mean(axis=0) ** 2))),
+        target_spread=float(np.sqrt(np.mean(Y.var(axis=0)))),
+        largest_class=_largest(codes) if problem.classes is not None else 0.0,
+        in_order=_in_order(numbers, problem.classes is not None),
+        step=_step(standard, codes, problem.classes is not None),
+    )
+
+
+def _codes(problem: Problem) -> npt.NDArray[Any]:
+    """Return y as numbers: the class numbers of classes."""
+    if problem.classes is None:
+        return problem.y
+    return problem.y.argmax(axis=1) if problem.one_hot else np.unique(problem.y, return_inverse=True)[1].ravel()
+
+
+def _repeated(standard: Array, places: npt.NDArray[np.intp]) -> tuple[tuple[int, int], ...]:
+    if not 1 < standard.shape[1] <= 200:
+        return ()
+    correlation = np.abs(standard.T @ standard) / len(standard)
+    pairs = np.argwhere(np.triu(correlation > 1 - ROUNDING, k=1))
+    return tuple((int(places[j]), int(places[k])) for j, k in pairs)
+
+
+def _leaking(standard: Array, y: Array, places: npt.NDArray[np.intp]) -> tuple[int, ...]:
+    if len(y) < 20 or standard.shape[1] < 2 or y.std() == 0:
+        return ()
+    correlation = np.abs(standard.T @ ((y - y.mean()) / y.std())) / len(y)
+    return tuple(places[np.flatnonzero(correlation > 1 - ROUNDING)].tolist())
+
+
+def _contradictory(X: Array, codes: npt.NDArray[Any]) -> float:
+    _, group = np.unique(X, axis=0, return_inverse=True)
+    group = group.ravel()
+    pairs = np.unique(np.column_stack([group, codes]), axis=0)
+    targets_of = np.bincount(pairs[:, 0].astype(int), minlength=group.max() + 1)
+    return float(np.mean(targets_of[group] > 1))
+
+
+def _largest(codes: npt.NDArray[Any]) -> float:
+    return float(np.bincount(codes).max() / len(codes))
+
+
+def _in_order(y: Array, classes: bool) -> float:
+    """Return how alike neighbouring rows' targets are: 1 minus von Neumann's ratio over 2, in ranks of chance."""
+    if len(y) < 20 or y.std() == 0:
+        return 0.0
+    if classes:
+        shares = np.bincount(y.astype(int)) / len(y)
+        chance = float((shares**2).sum())
+        return float((np.mean(y[1:] == y[:-1]) - chance) / (1 - chance)) if chance < 1 else 0.0
+    return float(1 - np.mean(np.diff(y) ** 2) / (2 * y.var()))
+
+
+def _step(standard: Array, codes: npt.NDArray[Any], classes: bool) -> int:
+    """Return the shift of the targets that makes them predictable where they are not as they stand."""
+    if len(codes) < 200 or standard.shape[1] == 0 or abs(_in_order(_column(codes), classes)) > 0.5:
+        return 0
+    X, y = standard[:MOST_ROWS], codes[:MOST_ROWS]
+    usual = _neighbours(X, y, classes)
+    if usual > 0.3:
+        return 0
+    found = {shift: _neighbours(X, np.roll(y, shift, axis=0), classes) for shift in SHIFTS}
+    best = max(found, key=lambda shift: found[shift])
+    return -best if found[best] > usual + 0.3 else 0
+
+
+def _column(codes: npt.NDArray[Any]) -> Array:
+    return np.asarray(codes if codes.ndim == 1 else codes[:, 0], dtype=np.float64)
+
+
+def _neighbours(X: Array, y: npt.NDArray[Any], classes: bool) -> float:
+    """Return the gain of the five nearest rows of the first two thirds for the rest."""
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    cut = 2 * len(X) // 3
+    learner = (KNeighborsClassifier if classes else KNeighborsRegressor)(5).fit(X[:cut], y[:cut])
+    said, held = learner.predict(X[cut:]), y[cut:]
+    if classes:
+        constant = np.bincount(held).max() / len(held)
+        return float((np.mean(said == held) - constant) / max(1 - constant, 1e-9))
+    return float(1 - ((said - held) ** 2).mean() / max(held.var(), 1e-300))

@@ -1,0 +1,150 @@
+"""What can be learned at all: the gain of strong learners that are no networks, on rows they were not fitted to.
+
+Gradient boosting and nearest neighbours of scikit-learn, cross-validated. They fail in different ways (boosting cuts
+along the axes, neighbours drown in useless columns), so the better of the two is taken. A network may do better; what
+they find is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unstuck.arrays import Array
+from unstuck.diagnosis.problem import Problem
+
+MOST_ROWS = 1200
+MOST_WORK = 200_000
+"""Features times outputs times rows beyond which boosting would take seconds."""
+FOLDS = 3
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """What can be learned.
+
+    Attributes:
+        gain: of the best learner.
+        error: its standard error.
+        learner: which that is.
+    """
+
+    gain: float
+    error: float
+    learner: str
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the learners found nothing that chance would not explain."""
+        return self.gain < max(0.02, 2.5 * self.error)
+
+
+def learnable(problem: Problem, columns: Array) -> Learnable:
+    """Measure what can be learned.
+
+    Args:
+        problem: what to learn.
+        columns: its training rows as numbers, standardised, (n, i).
+    """
+    y = problem.y
+    if not problem.held_out:
+        return Learnable(_memory(problem, columns), 0.0, "a table of the rows")
+    places = np.linspace(0, len(y) - 1, min(len(y), MOST_ROWS)).astype(int)
+    X, y = columns[places], y[places]
+    found = [_cross_validated(problem, learner, name, X, y) for name, learner in _learners(problem, X, y)]
+    return max(found, key=lambda one: one.gain)
+
+
+def linear_gain(problem: Problem, columns: Array) -> Learnable:
+    """Measure, likewise, what the best linear or logistic model gains."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    learner = Ridge(1e-3) if problem.classes is None else LogisticRegression(C=10, max_iter=200)
+    if not problem.held_out:
+        y = problem.y.argmax(axis=1) if problem.one_hot else problem.y
+        said = learner.fit(columns, y).predict(columns)
+        if problem.metric == "roc_auc":
+            return Learnable(problem.gain_from(y == np.unique(y)[1], learner.decision_function(columns)), 0.0, "linear")
+        return Learnable(
+            problem.gain_from(problem.y, np.eye(problem.y.shape[1])[said] if problem.one_hot else said), 0.0, "linear"
+        )
+    places = np.linspace(0, len(problem.y) - 1, min(len(problem.y), MOST_ROWS)).astype(int)
+    return _cross_validated(problem, learner, "linear", columns[places], problem.y[places])
+
+
+def _learners(problem: Problem, X: Array, y: npt.NDArray[Any]) -> list[tuple[str, Any]]:
+    from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    classes = problem.classes is not None
+    outputs = len(problem.classes) if problem.classes is not None and len(problem.classes) > 2 else 1
+    neighbours = (KNeighborsClassifier if classes else KNeighborsRegressor)(NEIGHBOURS, weights="distance")
+    learners: list[tuple[str, Any]] = [("nearest neighbours", neighbours)]
+    if y.ndim == 2 or X.shape[1] * outputs * len(X) > MOST_WORK:
+        trees = (ExtraTreesClassifier if classes else ExtraTreesRegressor)(60, random_state=0)
+        return [*learners, ("extremely randomised trees", trees)]
+    boosting = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    booster = boosting(max_iter=50, learning_rate=0.15, early_stopping=False, random_state=0, min_samples_leaf=8)
+    return [*learners, ("gradient boosting", booster)]
+
+
+def _cross_validated(problem: Problem, learner: Any, name: str, X: Array, y: npt.NDArray[Any]) -> Learnable:
+    """Predict each third of the rows from the others. One thread: several wait for each other on a busy machine."""
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+    from threadpoolctl import threadpool_limits
+
+    labels = np.argmax(y, axis=1) if problem.one_hot else y
+    classes = problem.classes is not None
+    smallest = np.unique(labels, return_counts=True)[1].min() if classes else 0
+    folds = StratifiedKFold if smallest >= FOLDS else KFold
+    split = folds(FOLDS, shuffle=True, random_state=0)
+    with threadpool_limits(1):
+        if problem.metric == "roc_auc":
+            scores = cross_val_predict(learner, X, labels, cv=split, method="predict_proba")[:, 1]
+            positive = labels == np.unique(labels)[1]
+            error = 1.2 / np.sqrt(min(positive.sum(), (~positive).sum()))
+            return Learnable(problem.gain_from(positive, scores), error, name)
+        predictions = cross_val_predict(learner, X, labels, cv=split)
+    if problem.one_hot:
+        predictions = np.eye(y.shape[1])[predictions]
+    return Learnable(problem.gain_from(y, predictions), _standard_error(problem, y, predictions), name)
+
+
+def _standard_error(problem: Problem, y: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> float:
+    """Return the standard error of the gain: the spread over rows of what each adds to it, over the root of n."""
+    if problem.classes is not None:
+        labels, said = (y, predictions) if not problem.one_hot else (y.argmax(axis=1), predictions.argmax(axis=1))
+        _, counts = np.unique(labels, return_counts=True)
+        constant = counts.max() / len(labels)
+        return float(np.std(labels == said) / np.sqrt(len(labels)) / max(1 - constant, 1e-12))
+    y, predictions = y.reshape(len(y), -1), predictions.reshape(len(y), -1)
+    spread = np.maximum(y.var(axis=0), 1e-300)
+    errors = ((y - predictions) ** 2 / spread).mean(axis=1)
+    return float(np.std(errors) / np.sqrt(len(y)))
+
+
+def _memory(problem: Problem, columns: Array) -> float:
+    """Return the gain of knowing the training rows by heart: rows that contradict each other are all that is lost."""
+    _, group = np.unique(columns, axis=0, return_inverse=True)
+    group = group.ravel()
+    y = problem.y
+    if problem.classes is None:
+        totals = np.zeros((group.max() + 1, *y.shape[1:]))
+        np.add.at(totals, group, y)
+        counts = np.bincount(group).reshape(-1, *[1] * (y.ndim - 1))
+        return problem.gain_from(y, (totals / counts)[group])
+    labels = np.argmax(y, axis=1) if problem.one_hot else np.unique(y, return_inverse=True)[1].ravel()
+    table = np.zeros((group.max() + 1, labels.max() + 1))
+    np.add.at(table, (group, labels), 1)
+    right = table.max(axis=1).sum() / len(y)
+    constant = table.sum(axis=0).max() / len(y)
+    return float((right - constant) / (1 - constant)) if constant < 1 else 1.0

@@ -1,0 +1,153 @@
+"""measure(): from a recipe and its data to the evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.diagnosis.changes import reference
+from unstuck.diagnosis.evidence import Evidence
+from unstuck.diagnosis.facts import facts
+from unstuck.diagnosis.floors import floors
+from unstuck.diagnosis.layers import look
+from unstuck.diagnosis.learnable import learnable, linear_gain
+from unstuck.diagnosis.problem import Problem
+from unstuck.diagnosis.rates import sweep
+from unstuck.diagnosis.trainings import Clock, Trained, train_all
+from unstuck.engines.backprop import forward
+from unstuck.functions.optimizers import Adam
+from unstuck.network import Network
+from unstuck.recipe import Dropout, Recipe
+from unstuck.training.prepare import Prepared, prepare
+
+SEEDS = 3
+FEWEST_ROWS = 2000
+SHARE = 0.15
+"""A single training may take this share of the budget; what takes longer is cut."""
+SMALL_ROWS = 16
+SMALL_UPDATES = 400
+
+
+def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
+    """Train the recipe from a few seeds and measure what separates the causes.
+
+    Args:
+        recipe: the subject.
+        X: features.
+        y: targets.
+        clock: what is left of the budget.
+
+    Raises:
+        DataError: when the data cannot be used, as `train` does.
+        RecipeError: when recipe and data do not fit, likewise.
+    """
+    problem = Problem.of(recipe, X, y)
+    prepared = prepare(recipe, problem.X, problem.y)
+    recipe, problem, untreated, cut = _affordable(recipe, problem, clock)
+    if cut:
+        prepared = prepare(recipe, problem.X, problem.y)
+    network, rows = prepared.network, prepared.rows
+    start = network.start()
+    end = untreated[0].run.final_parameters
+    standard = _standardised(rows.X)
+    return Evidence(
+        recipe=recipe,
+        problem=problem,
+        network=network,
+        prepared=prepared,
+        facts=facts(problem, rows.X, rows.Y),
+        floors=floors(recipe, prepared, problem),
+        learnable=learnable(problem, standard),
+        linear=linear_gain(problem, standard),
+        reference=train_all([reference(recipe, problem)], problem, SHARE * clock.seconds)[0],
+        untreated=tuple(untreated),
+        start=look(network, start, rows),
+        end=look(network, end, rows),
+        moved=_moved(network, start, end),
+        rates=sweep(prepared),
+        small=_small(recipe, problem),
+        training_mode=_training_mode(prepared, problem, untreated[0]),
+        cut=cut,
+    )
+
+
+def _affordable(recipe: Recipe, problem: Problem, clock: Clock) -> tuple[Recipe, Problem, list[Trained], str]:
+    """Train from the first seeds; with fewer rows, and then fewer epochs, where that takes too long."""
+    allowed = SHARE * clock.seconds
+    recipes = [recipe.replace(seed=recipe.seed + k) for k in range(SEEDS)]
+    trained = train_all(recipes[:1], problem, allowed)
+    if trained[0].run.stopped != "time budget":
+        return recipe, problem, trained + train_all(recipes[1:], problem, 2 * allowed), ""
+    whole, epochs = len(problem), recipe.epochs
+    history = trained[0].run.history
+    done = max(len(history) and history["epoch"][-1], 0.5)
+    share = min(1.0, float(done) / epochs)
+    smaller = problem.with_rows(max(FEWEST_ROWS, int(whole * share)))
+    per_epoch = len(smaller) / whole * epochs / max(share, 1e-9)
+    fewer = int(np.clip(epochs / max(1.0, per_epoch / epochs), 1, epochs))
+    shorter = recipe.replace(epochs=fewer)
+    recipes = [shorter.replace(seed=recipe.seed + k) for k in range(SEEDS)]
+    trained = train_all(recipes, smaller, 2 * allowed)
+    parts = [f"{len(smaller):,} of {whole:,} rows"] if len(smaller) < whole else []
+    parts += [f"{fewer:,} of {epochs:,} epochs"] if fewer < epochs else []
+    return shorter, smaller, trained, " and ".join(parts)
+
+
+def _standardised(X: Array) -> Array:
+    X = X.astype(np.float64)
+    spread = X.std(axis=0)
+    return np.asarray((X - X.mean(axis=0)) / np.where(spread > 0, spread, 1))
+
+
+def _moved(network: Network, start: Array, end: Array) -> tuple[float, ...]:
+    ratios = []
+    for layer in network.dense:
+        part = slice(layer.weights.start, layer.biases.stop)
+        before, after = start[part].astype(np.float64), end[part].astype(np.float64)
+        size = max(float(np.linalg.norm(before)), float(np.linalg.norm(after)))
+        ratios.append(float(np.linalg.norm(after - before)) / size if size else 0.0)
+    return tuple(ratios)
+
+
+def _small(recipe: Recipe, problem: Problem) -> float:
+    """Return how well the recipe's network fits a few rows when nothing else is in its way.
+
+    Without dropout and penalties, with Adam at the best of three rates, scaled inputs as they are.
+    """
+    few = problem.with_rows(SMALL_ROWS)
+    plain = recipe.replace(
+        layers=tuple(layer for layer in recipe.layers if not isinstance(layer, Dropout)),
+        optimizer=Adam(),
+        schedule="constant",
+        penalties=(),
+        clip_value=None,
+        clip_norm=None,
+        batch_size="full",
+        epochs=SMALL_UPDATES,
+        early_stopping=None,
+        stop_at_loss=None,
+        validation_fraction=0.0,
+        class_weights=None,
+        record_every=SMALL_UPDATES,
+    )
+    try:
+        trained = train_all(
+            [plain.with_settings({"optimizer.learning_rate": rate}) for rate in (0.03, 0.003)], few, 0.5
+        )
+    except ValueError:  # a class is missing among so few rows
+        return 0.0
+    return max(one.fit for one in trained)
+
+
+def _training_mode(prepared: Prepared, problem: Problem, trained: Trained) -> float | None:
+    """Return the gain on the training rows with dropout on, as a loop that counts while it trains sees it."""
+    network, targets = prepared.network, prepared.targets
+    if not any(isinstance(layer, Dropout) and layer.rate for layer in network.recipe.layers):
+        return None
+    with np.errstate(all="ignore"):
+        A = forward(network, trained.run.final_parameters, prepared.rows.X, t=0)[-1].a
+    if not np.isfinite(A).all() or problem.metric == "roc_auc":
+        return None
+    return problem.gain_from(problem.y, A if problem.one_hot else targets.predictions(A))

@@ -1,0 +1,74 @@
+"""Trainings: the same recipe from several seeds, or several recipes, on the problem's rows, as many at once as cores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unstuck.diagnosis.problem import Problem
+from unstuck.functions.schedules import ReduceOnPlateau
+from unstuck.recipe import Recipe
+from unstuck.run import Run
+from unstuck.training.many import train_many
+
+RECORDS = 60
+"""A trial's curve has no more points than this: a record takes as long as an epoch of a small network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A run, its gain on the judged rows and on the training rows."""
+
+    run: Run
+    gain: float
+    fit: float
+
+    @property
+    def seed(self) -> int:
+        """The seed it was trained from."""
+        return self.run.recipe.seed
+
+
+def train_all(recipes: Sequence[Recipe], problem: Problem, seconds: float | None = None) -> list[Trained]:
+    """Train recipes on the problem's rows.
+
+    Args:
+        recipes: what to train.
+        problem: what to learn.
+        seconds: for all of them together; those that had not ended by then are judged as they stand.
+    """
+    runs = train_many(
+        [with_fewer_records(recipe) for recipe in recipes], problem.X, problem.y, progress=False, time_budget=seconds
+    )
+    return [Trained(run, problem.gain(run), problem.fit(run)) for run in runs]
+
+
+def with_fewer_records(recipe: Recipe) -> Recipe:
+    """Return the recipe with fewer records, where nothing but the curve depends on them."""
+    if recipe.early_stopping or isinstance(recipe.schedule, ReduceOnPlateau):
+        return recipe
+    return recipe.replace(record_every=max(recipe.record_every, recipe.epochs // RECORDS))
+
+
+class Clock:
+    """What is left of a number of seconds."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self._began = time.perf_counter()
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it was started."""
+        return time.perf_counter() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds left, at least a hundredth of one."""
+        return max(0.01, self.seconds - self.spent)
+
+    @property
+    def over(self) -> bool:
+        """Whether none are left."""
+        return self.spent >= self.seconds

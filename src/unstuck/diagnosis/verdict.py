@@ -1,0 +1,217 @@
+"""Diagnosis: what is wrong, how sure that is, and what makes it learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from unstuck.diagnosis.changes import differences
+from unstuck.diagnosis.cure import Search
+from unstuck.diagnosis.evidence import Evidence
+from unstuck.diagnosis.finding import LISTED, Finding
+from unstuck.diagnosis.trials import Trial
+from unstuck.recipe import Recipe
+
+State = Literal["learns", "needs longer", "nothing to learn", "overfits", "does not learn"]
+MATTERS = 0.1
+"""A cure has to gain at least this share of what can be gained before a network is said to have a fault."""
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What was found; `print` shows it.
+
+    Attributes:
+        state: "learns", "needs longer", "nothing to learn", "overfits" or "does not learn".
+        verdict: two sentences.
+        findings: the causes, the most certain first; then what is out of the ordinary and not the cause.
+        trials: what was tried, and what it did.
+        cure: a recipe that learns, None if none was needed or found.
+        evidence: what was measured.
+        ruled_out: causes that were looked for, and why they are none.
+        seconds: how long it took.
+    """
+
+    state: State
+    verdict: str
+    findings: tuple[Finding, ...]
+    trials: tuple[Trial, ...]
+    cure: Recipe | None
+    evidence: Evidence
+    ruled_out: tuple[str, ...]
+    seconds: float
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The fields in which the cure differs from the recipe."""
+        return differences(self.evidence.recipe, self.cure) if self.cure is not None else ()
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        evidence = self.evidence
+        return {
+            "state": self.state,
+            "verdict": self.verdict,
+            "findings": [
+                {
+                    "fault": finding.fault,
+                    "text": finding.text,
+                    "certainty": finding.certainty,
+                    "suspicion": finding.suspicion,
+                    "evidence": list(finding.evidence),
+                    "fixes": [fix.text for fix in finding.fixes],
+                }
+                for finding in self.findings
+            ],
+            "trials": [
+                {
+                    "change": trial.treatment.text,
+                    "faults": list(trial.treatment.faults),
+                    "before": list(trial.before),
+                    "after": list(trial.after),
+                    "p": trial.p,
+                    "verdict": trial.verdict,
+                    "fresh": trial.fresh,
+                }
+                for trial in self.trials
+            ],
+            "cure": self.cure.to_data() if self.cure is not None else None,
+            "changes": list(self.changes),
+            "gain": evidence.gain,
+            "attainable": evidence.attainable,
+            "metric": evidence.problem.metric,
+            "floors": [{"name": floor.name, "loss": floor.loss} for floor in evidence.floors],
+            "loss": evidence.loss,
+            "ruled_out": list(self.ruled_out),
+            "cut": evidence.cut,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def learns(evidence: Evidence) -> bool:
+    """Tell whether the untreated recipe learns from every seed tried."""
+    return evidence.successes == 1
+
+
+def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | None, seconds: float) -> Diagnosis:
+    """Put the findings in order, by what the trials showed, and say it."""
+    if evidence.nothing:
+        return _nothing(evidence, findings, seconds)
+    if search is None:
+        return _healthy(evidence, findings, (), seconds)
+    cure = search.cure
+    trials = tuple(search.trials)
+    better = cure is not None and cure.effect >= MATTERS * evidence.attainable
+    if not better and evidence.share > 0.5:
+        return _healthy(evidence, findings, trials, seconds)
+    judged = _judged(findings, search)
+    listed = tuple(one for one in judged if one.certainty in ("proven", "contributes") or one.suspicion >= LISTED)
+    causes = [one for one in listed if one.certainty in ("proven", "contributes")]
+    state: State = "does not learn"
+    if causes and causes[0].fault in ("too_few_steps", "overfitting"):
+        state = "needs longer" if causes[0].fault == "too_few_steps" else "overfits"
+    return Diagnosis(
+        state=state,
+        verdict=_verdict(evidence, causes, listed, cure),
+        findings=listed,
+        trials=trials,
+        cure=cure.treatment.recipe if cure is not None else None,
+        evidence=evidence,
+        ruled_out=_ruled_out(judged, search),
+        seconds=seconds,
+    )
+
+
+def _judged(findings: Sequence[Finding], search: Search) -> list[Finding]:
+    """Return the findings with what the trials say of them, causes first."""
+    cure = search.cure
+    cured_by = cure.treatment.faults if cure is not None else ()
+    alone: dict[str, list[Trial]] = {}
+    for trial in search.trials:
+        if len(trial.treatment.parts) == 1 and trial.finished and not trial.fresh:
+            for fault in trial.treatment.faults:
+                alone.setdefault(fault, []).append(trial)
+    judged = []
+    for finding in findings:
+        if finding.fault in cured_by:
+            judged.append(finding.judged("proven" if len(cured_by) == 1 else "contributes"))
+        elif finding.fault in alone and not any(trial.succeeded for trial in alone[finding.fault]) and cure is not None:
+            judged.append(finding.judged("not the cause"))
+        else:
+            judged.append(finding.judged("suspected"))
+    rank = {"proven": 0, "contributes": 1, "suspected": 2, "not the cause": 3}
+    return sorted(judged, key=lambda finding: (rank[finding.certainty], -finding.suspicion))
+
+
+def _ruled_out(judged: Sequence[Finding], search: Search) -> tuple[str, ...]:
+    lines = [line for finding in judged if finding.certainty == "proven" for line in finding.rules_out]
+    for finding in judged:
+        if finding.certainty != "not the cause":
+            continue
+        best = max(
+            (
+                trial
+                for trial in search.trials
+                if len(trial.treatment.parts) == 1 and finding.fault in trial.treatment.faults
+            ),
+            key=lambda trial: trial.median,
+        )
+        problem = search.evidence.problem
+        lines.append(
+            f"{finding.fault}: with {best.treatment.text}, {problem.metric} {problem.in_metric(best.median):.3g}"
+        )
+    return tuple(lines)
+
+
+def _verdict(evidence: Evidence, causes: Sequence[Finding], listed: Sequence[Finding], cure: Trial | None) -> str:
+    problem = evidence.problem
+    floor = evidence.floor
+    at = f", which is what the {floor.name} reaches" if floor is not None else ""
+    name = problem.metric.replace("_", " ")
+    seen = (
+        f"The loss ends at {evidence.loss:.4g}{at}: {name} {problem.in_metric(evidence.gain):.3g}, where "
+        f"{problem.in_metric(evidence.attainable):.3g} can be reached and a constant gets {problem.constant:.3g}."
+    )
+    if cure is None:
+        if listed:
+            return f"{seen} Most suspicious: {listed[0].text} But none of the trials made it learn."
+        return f"{seen} No known fault shows, and none of the trials made it learn."
+    low, high = (problem.in_metric(gain) for gain in cure.interval)
+    said = " ".join(finding.text for finding in causes) or "Several settings at once keep it from learning."
+    return (
+        f"{seen} {said} With {cure.treatment.text or 'an ordinary network'} it learns: {name} "
+        f"{problem.in_metric(cure.median):.3g} ({low:.3g} to {high:.3g} over {len(cure.after)} fresh seeds)."
+    )
+
+
+def _healthy(evidence: Evidence, findings: Sequence[Finding], trials: tuple[Trial, ...], seconds: float) -> Diagnosis:
+    problem = evidence.problem
+    name = problem.metric.replace("_", " ")
+    text = (
+        f"It learns: {name} {problem.in_metric(evidence.gain):.3g}, where strong learners reach "
+        f"{problem.in_metric(evidence.learnable.gain):.3g} and a constant {problem.constant:.3g}. "
+    )
+    text += "Nothing that was tried does much better." if trials else "Nothing is wrong."
+    return Diagnosis("learns", text, (), trials, None, evidence, (), seconds)
+
+
+def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) -> Diagnosis:
+    problem, facts = evidence.problem, evidence.facts
+    constant = [finding for finding in findings if finding.fault == "constant_inputs"]
+    numbers = (
+        f"{evidence.learnable.learner}, cross-validated: gain {evidence.learnable.gain:.3f} ± {evidence.learnable.error:.3f}",
+        f"an ordinary network: {evidence.reference.gain:.3f}; yours: {evidence.gain:.3f}",
+    )
+    text = "Nothing in these inputs says anything about the targets."
+    if facts.step:
+        text = f"The rows of X and y are out of step by {abs(facts.step)}: shifted, they do go together."
+    found = Finding("nothing_to_learn", text, numbers, 0.95, certainty="suspected")
+    verdict = (
+        f"{text} {problem.metric.replace('_', ' ')} {problem.in_metric(evidence.gain):.3g} is what a constant gets, and "
+        "neither gradient boosting, nearest neighbours nor an ordinary network do better on rows they have not seen."
+    )
+    listed = (*constant, found)
+    if constant:
+        verdict = f"{constant[0].text} {verdict}"
+    return Diagnosis("nothing to learn", verdict, listed, (), None, evidence, (), seconds)
