@@ -10,8 +10,13 @@ from unstuck.diagnosis.problem import Problem
 from unstuck.recipe import Recipe
 
 Certainty = Literal["proven", "contributes", "suspected", "not the cause"]
-"""proven: its fix alone makes the network learn, over fresh seeds. contributes: it takes this fix and others. suspected:
-the evidence speaks for it, no trial could tell. not the cause: present, but undoing it changes nothing."""
+"""How sure a finding is, after the trials.
+
+proven           its fix alone makes the network learn, over fresh seeds
+contributes      it takes this fix and others
+suspected        the evidence speaks for it, and no trial could tell
+not the cause    it is there, but undoing it alone does not make the network learn
+"""
 
 
 @dataclass(frozen=True, eq=False)

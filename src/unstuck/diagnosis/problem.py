@@ -45,8 +45,8 @@ class Problem:
     Attributes:
         X: features of the training rows, in the order they came.
         y: their targets.
-        judged_X: features of the rows on which predictions are scored.
-        judged_y: their targets.
+        rows_judged: features of the rows on which predictions are scored.
+        targets_judged: their targets.
         held_out: whether those are other rows than the training's.
         classes: the values y takes, where they are classes, sorted; None for numbers.
         one_hot: y has a column of 0 and 1 for each class.
@@ -56,8 +56,8 @@ class Problem:
 
     X: Any
     y: npt.NDArray[Any]
-    judged_X: Any
-    judged_y: npt.NDArray[Any]
+    rows_judged: Any
+    targets_judged: npt.NDArray[Any]
     held_out: bool
     classes: npt.NDArray[Any] | None
     one_hot: bool
@@ -99,11 +99,11 @@ class Problem:
             return self
         places = np.linspace(0, len(self) - 1, most).astype(int)
         fewer = replace(self, X=self.X[places], y=self.y[places])
-        return fewer if self.held_out else replace(fewer, judged_X=fewer.X, judged_y=fewer.y)
+        return fewer if self.held_out else replace(fewer, rows_judged=fewer.X, targets_judged=fewer.y)
 
     def gain(self, run: Run) -> float:
         """Return the gain of a run's predictions on the judged rows."""
-        return self.gain_of(run, self.judged_X, self.judged_y)
+        return self.gain_of(run, self.rows_judged, self.targets_judged)
 
     def fit(self, run: Run) -> float:
         """Return the gain of a run's predictions on the training rows."""

@@ -1,4 +1,4 @@
-"""Trainings: the same recipe from several seeds, or several recipes, on the problem's rows, as many at once as cores."""
+"""Trainings: a recipe from several seeds, or several recipes, on the problem's rows, as many at once as cores."""
 
 from __future__ import annotations
 

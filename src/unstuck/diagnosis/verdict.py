@@ -199,19 +199,21 @@ def _healthy(evidence: Evidence, findings: Sequence[Finding], trials: tuple[Tria
 def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) -> Diagnosis:
     problem, facts = evidence.problem, evidence.facts
     constant = [finding for finding in findings if finding.fault == "constant_inputs"]
+    found, error = evidence.learnable.gain, evidence.learnable.error
     numbers = (
-        f"{evidence.learnable.learner}, cross-validated: gain {evidence.learnable.gain:.3f} ± {evidence.learnable.error:.3f}",
+        f"{evidence.learnable.learner}, cross-validated: gain {found:.3f} ± {error:.3f}",
         f"an ordinary network: {evidence.reference.gain:.3f}; yours: {evidence.gain:.3f}",
     )
     text = "Nothing in these inputs says anything about the targets."
     if facts.step:
         text = f"The rows of X and y are out of step by {abs(facts.step)}: shifted, they do go together."
-    found = Finding("nothing_to_learn", text, numbers, 0.95, certainty="suspected")
+    nothing = Finding("nothing_to_learn", text, numbers, 0.95)
+    name = problem.metric.replace("_", " ")
     verdict = (
-        f"{text} {problem.metric.replace('_', ' ')} {problem.in_metric(evidence.gain):.3g} is what a constant gets, and "
+        f"{text} A constant gets the {name} {problem.in_metric(evidence.gain):.3g}, too, and "
         "neither gradient boosting, nearest neighbours nor an ordinary network do better on rows they have not seen."
     )
-    listed = (*constant, found)
+    listed = (*constant, nothing)
     if constant:
         verdict = f"{constant[0].text} {verdict}"
     return Diagnosis("nothing to learn", verdict, listed, (), None, evidence, (), seconds)

@@ -32,13 +32,13 @@ def examine(evidence: Evidence) -> Finding | None:
             wrong = f"{loss.kind} is for classes, and these targets are numbers between {Y.min():.3g} and {Y.max():.3g}"
             suspicion = 0.5
     elif loss.kind == "poisson" and (Y.min() < 0 or not isinstance(f, Exponential | Softplus)):
-        wrong = f"the Poisson loss is for counts and positive outputs; the output is {f.kind}, the least target {Y.min():.3g}"
+        wrong = f"the Poisson loss is for counts and positive outputs; here are {f.kind} and targets from {Y.min():.3g}"
     elif loss.kind == "hinge" and (not np.isin(Y, (-1, 1)).all() or isinstance(f, Sigmoid | Softmax)):
         wrong = f"the hinge loss is for targets -1 and 1 and linear outputs; the output is {f.kind}"
     elif isinstance(f, Softmax) and several and evidence.problem.classes is None and not sums:
         wrong = "softmax outputs sum to 1 in each row, and the targets do not"
     elif isinstance(f, Softmax | Sigmoid) and evidence.problem.classes is not None:
-        wrong = f"the {loss.kind.replace('_', ' ')} through a {f.kind} has nearly no gradient where the output is surely wrong"
+        wrong = f"{loss.kind} through a {f.kind} has nearly no gradient where the output is surely wrong"
         suspicion = 0.35 if len(evidence.problem.classes) > 2 else 0.25
     elif loss.kind != "hinge" and evidence.problem.classes is not None:
         wrong = (

@@ -22,8 +22,8 @@ def examine(evidence: Evidence) -> Finding | None:
     if layers:
         layer = max(layers, key=lambda one: one.one_sided)
         numbers.append(
-            f"layer {layer.number}: mean of the weights {layer.one_sided:.2g} of their root mean square; pre-activations "
-            f"lie at {layer.z_mean:.2g} and spread by {layer.z_spread:.2g}"
+            f"layer {layer.number}: the mean of the weights is {layer.one_sided:.2g} of their root mean square; "
+            f"pre-activations lie at {layer.z_mean:.2g} and spread by {layer.z_spread:.2g}"
         )
         suspicion = 0.6 if layer.one_sided > 0.8 else 0.4
     if max(biases) >= 2:

@@ -21,7 +21,7 @@ def examine(evidence: Evidence) -> Finding | None:
         "The softmax of a single unit is 1 for every row, whatever the weights are.",
         (
             f"the outputs spread by {evidence.end.output_spread:.2g} over the rows",
-            f"the gradient of the weights is {evidence.start.output.gradient:.2g}: exp(z) / exp(z) does not depend on z",
+            f"the gradient of the weights is {evidence.start.output.gradient:.2g}: exp(z) / exp(z) is 1 whatever z is",
         ),
         suspicion=0.99,
         fixes=(Fix("a sigmoid, or a linear unit for numbers", _single),),
