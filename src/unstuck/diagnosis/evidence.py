@@ -20,7 +20,7 @@ from unstuck.training.prepare import Prepared
 LEARNED = 0.85
 """A network has learned when its gain is this share of what can be gained ..."""
 STRAIGHT = 4.0
-"""... and it is more than a straight line, where that leaves this many times as much unexplained as the best there is."""
+"""... and it is more than a straight line, where that leaves so many times as much unexplained as the best there is."""
 
 
 @dataclass(frozen=True, eq=False)
