@@ -442,7 +442,7 @@ def f19(seed: int) -> Faulty:
 def f20(seed: int) -> Faulty:
     """Two blobs at rate 0.001 for five epochs: not stuck but slow."""
     X, y = make_blobs(300, centers=[[-2, -2], [2, 2]], random_state=seed)
-    problem = Problem.split("blobs", X, y, classes=True, seed=0)
+    problem = Problem.split("two blobs", X, y, classes=True, seed=0)
     layers = [Dense(2, "sigmoid"), Dense(2, "softmax")]
     as_was = Recipe(layers, loss=CLASSES, optimizer=SGD(0.001), epochs=5, seed=seed)
     cured = as_was.replace(optimizer=SGD(0.5), epochs=50)
