@@ -18,8 +18,7 @@ from typing import Any
 
 from unstuck.errors import FileError, SubjectError, did_you_mean
 from unstuck.subjects.handwritten import HandWritten
-
-LOSSES, GRADIENTS, PREDICTIONS = ("loss", "cost"), ("gradient", "backprop", "grad"), ("predict", "forward")
+from unstuck.subjects.names import GRADIENTS, LOSSES, PREDICTIONS
 
 
 def load_subject(place: str) -> HandWritten:

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.errors import SubjectError, did_you_mean
+from unstuck.errors import SubjectError
 from unstuck.subjects.layout import Block, Layout
+from unstuck.subjects.names import gradient_names
+from unstuck.subjects.objects import functions_of
 
 
 class HandWritten:
@@ -97,35 +99,12 @@ class HandWritten:
             data: what the methods get.
             seed: as above.
         """
-        network = copy.deepcopy(network)
-        names = list(parameters) if parameters is not None else _float_arrays(network)
-        for name in [*names, loss, *filter(None, (gradient, predict))]:
-            if not hasattr(network, name):
-                known = [known for known in dir(network) if not known.startswith("__")]
-                raise SubjectError(f"{type(network).__name__} has no attribute {name!r}{did_you_mean(name, known)}")
-
-        def holding(values: Mapping[str, Any]) -> Any:
-            held = copy.copy(network)
-            for name, value in values.items():
-                setattr(held, name, value)
-            return held
-
-        def gradient_of(values: Mapping[str, Any], *arguments: Any) -> Mapping[str, Any]:
-            assert gradient is not None
-            held = holding(values)
-            returned = getattr(held, gradient)(*arguments)
-            if isinstance(returned, Mapping):
-                return returned
-            if returned is not None:
-                return dict(zip(names, returned, strict=True))
-            found = gradients or {name: _gradient_name(held, name) for name in names}
-            return {name: getattr(held, found[name]) for name in names}
-
+        found = functions_of(network, loss, gradient, parameters, gradients, predict)
         return cls(
-            {name: getattr(network, name) for name in names},
-            loss=lambda values, *arguments: getattr(holding(values), loss)(*arguments),
-            gradient=gradient_of if gradient else None,
-            predict=(lambda values, X: getattr(holding(values), predict)(X)) if predict else None,
+            found.parameters,
+            loss=found.loss,
+            gradient=found.gradient,
+            predict=found.predict,
             data=data,
             seed=seed,
         )
@@ -227,7 +206,7 @@ class HandWritten:
         """Return a gradient by the names of the parameters, where it calls all of them dW1, grad_W1, ... instead."""
         if not isinstance(returned, Mapping) or any(name in returned for name in self._names):
             return returned
-        found = {name: next(filter(returned.__contains__, _gradient_names(name)), None) for name in self._names}
+        found = {name: next(filter(returned.__contains__, gradient_names(name)), None) for name in self._names}
         return returned if None in found.values() else {name: returned[called] for name, called in found.items()}
 
     def outputs(self, w: Array) -> Array:
@@ -313,36 +292,3 @@ def _differ(now: Any, was: Any) -> bool:
     if isinstance(now, np.ndarray):
         return not np.array_equal(now, was, equal_nan=now.dtype.kind in "fc")
     return False
-
-
-def _float_arrays(network: Any) -> list[str]:
-    found = [name for name, value in vars(network).items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-    lists = [
-        name
-        for name, value in vars(network).items()
-        if isinstance(value, list | tuple) and value and all(isinstance(part, np.ndarray) for part in value)
-    ]
-    if not found and lists:
-        raise SubjectError(
-            f"{type(network).__name__} has its arrays in lists: name those that are trained, parameters={lists!r}"
-        )
-    if not found:
-        raise SubjectError(
-            f"{type(network).__name__} has no arrays of numbers as attributes: name them, parameters=['W1', 'b1', ...]"
-        )
-    return found
-
-
-def _gradient_names(name: str) -> list[str]:
-    return [f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"g{name}", f"delta_{name}", f"{name}_gradient"]
-
-
-def _gradient_name(network: Any, name: str) -> str:
-    tried = _gradient_names(name)
-    for candidate in tried:
-        if hasattr(network, candidate):
-            return candidate
-    raise SubjectError(
-        f"the gradient method returned nothing, and there is no attribute {', '.join(tried)}: "
-        f"say where it is left, gradients={{{name!r}: ...}}"
-    )
