@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
+from unstuck.gradients import remarks
 from unstuck.gradients.noise import noise_of
+from unstuck.gradients.rows import rows_of as rows_of
 from unstuck.subjects.handwritten import HandWritten
 
 SAME = 1e-12
@@ -28,29 +29,6 @@ QUICK = 0.5
 PATIENCE = 5.0
 FEWEST_ROWS = 16
 FEWEST_TO_CUT = 4
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Data whose rows can be counted: so many rows, along these axes."""
-
-    data: tuple[Any, ...]
-    axes: tuple[int | None, ...]
-    rows: int
-
-    def first(self, rows: int) -> tuple[Any, ...]:
-        """Return the data with their first rows only."""
-        return self._at(np.arange(rows))
-
-    def spread(self, rows: int) -> tuple[Any, ...]:
-        """Return the data with so many rows from all over them."""
-        return self._at(np.linspace(0, self.rows - 1, rows).astype(int))
-
-    def _at(self, places: npt.NDArray[np.intp]) -> tuple[Any, ...]:
-        return tuple(
-            part if axis is None else part.take(places, axis=axis)
-            for part, axis in zip(self.data, self.axes, strict=True)
-        )
 
 
 @dataclass(frozen=True)
@@ -100,10 +78,7 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
     subject, cut = _with_fewer_rows(whole, w, calls * seconds, notes)
     loss, g = subject.cost(w), subject.gradient(w)
     if not np.isfinite(loss):
-        notes.append(
-            f"The loss is {loss} at these parameters, so there is no slope to compare with. An overflow or "
-            "the logarithm of 0 does that: start with smaller parameters, or write np.logaddexp, or np.log(p + 1e-12)."
-        )
+        notes.append(remarks.not_finite(loss))
         return Probes(subject, tuple(notes), obstacle=True)
     _note_what_is_not_finite(subject, g, notes)
     frozen = _frozen(subject, w, loss, g, notes)
@@ -152,21 +127,14 @@ def _with_fewer_rows(subject: HandWritten, w: Array, expected: float, notes: lis
         fewer.cost(w), fewer.gradient(w)
     except SubjectError:  # they take just these rows
         return subject, False
-    notes.append(
-        f"With all {cut.rows:,} rows the check would take about {expected:.0f} s: the first {rows:,} rows were used."
-    )
+    notes.append(remarks.some_rows(cut.rows, expected, rows))
     return fewer, True
 
 
 def _without_side_effects(subject: HandWritten, w: Array, notes: list[str]) -> HandWritten:
     """Note what the functions change of what they are given; the data are copied for those that change them."""
     changes = subject.changes(w)
-    for name, changed in changes.items():
-        if changed:
-            notes.append(
-                f"Your {name} changes {_listed(changed)} in place. Here it gets copies; in a training all that is "
-                "computed afterwards uses the changed numbers. Write a = a - b for a -= b, or copy first."
-            )
+    notes += [remarks.changes_in_place(name, changed) for name, changed in changes.items() if changed]
     touched = any(entry.startswith("data[") for changed in changes.values() for entry in changed)
     return subject.with_data_copied() if touched else subject
 
@@ -176,10 +144,7 @@ def _note_what_is_not_finite(subject: HandWritten, g: Array, notes: list[str]) -
         part = block.of(g)
         broken = int(np.count_nonzero(~np.isfinite(part)))
         if broken:
-            notes.append(
-                f"Your gradient for {block.name} holds NaN or infinity in {broken:,} of {part.size:,} entries: a 0 is "
-                "divided by 0 or its logarithm taken, or an exponential overflows."
-            )
+            notes.append(remarks.gradient_not_finite(block.name, broken, part.size))
 
 
 def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[str]) -> HandWritten | None:
@@ -187,27 +152,13 @@ def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[s
     again, g_again = subject.cost(w), subject.gradient(w)
     if _same(again, loss) and _same(g_again, g):
         return subject
-    what = (
-        f"loss is random: two calls with the same parameters gave {loss:.6g} and {again:.6g}"
-        if not _same(again, loss)
-        else f"gradient is random: two calls with the same parameters differ by {_apart(g, g_again):.2g} of its size"
-    )
+    loss_is = not _same(again, loss)
+    what = remarks.random_loss(loss, again) if loss_is else remarks.random_gradient(_apart(g, g_again))
     seeded = subject.seeded(0)
     if _same(seeded.cost(w), seeded.cost(w)) and _same(seeded.gradient(w), seeded.gradient(w)):
-        notes.append(
-            f"Your {what}; dropout and noise do that. With NumPy's random numbers reseeded before every call "
-            "(np.random.seed(0)) it stands still, and so it was checked. Loss and gradient must draw the same numbers "
-            "in the same order for that."
-        )
+        notes.append(remarks.frozen(what))
         return seeded
-    causes = "dropout, noise and random batches"
-    if _same(again, loss):
-        causes = "momentum kept from one call to the next, dropout and noise"
-    notes.append(
-        f"Your {what}; {causes} do that. Reseeding NumPy's global random numbers does not "
-        "stop it, so it cannot be checked: make the generator inside your functions, rng = np.random.default_rng(0), "
-        "or switch the dropout off."
-    )
+    notes.append(remarks.stays_random(what, loss_is))
     return None
 
 
@@ -225,18 +176,11 @@ def _note_what_ignores_the_data(subject: HandWritten, w: Array, notes: list[str]
         return
     loss_moves = not all(_same(loss, losses[0]) for loss in losses)
     gradient_moves = not all(_same(g, gradients[0]) for g in gradients)
-    rows = f"{cut.rows // 2:,} of the {cut.rows:,} rows"
     if loss_moves and not gradient_moves and gradients[0].any():
-        notes.append(
-            f"Your gradient does not use the data it is given: with {rows} the loss goes from {losses[0]:.6g} to "
-            f"{losses[1]:.6g}, the gradient stays as it is. Does it read a global X, or one that it kept?"
-        )
+        notes.append(remarks.gradient_ignores_data(cut.rows // 2, cut.rows, losses[0], losses[1]))
     elif gradient_moves and not loss_moves:
-        notes.append(
-            f"Your loss does not use the data it is given: with {rows} it stays {losses[0]:.6g}, and the gradient "
-            f"changes by {_apart(gradients[0], gradients[1]):.2g} of its size. Does it read a global X, or one that it "
-            "kept?"
-        )
+        apart = _apart(gradients[0], gradients[1])
+        notes.append(remarks.loss_ignores_data(cut.rows // 2, cut.rows, losses[0], apart))
 
 
 def _note_broadcast_targets(subject: HandWritten, w: Array, notes: list[str]) -> None:
@@ -256,27 +200,7 @@ def _note_broadcast_targets(subject: HandWritten, w: Array, notes: list[str]) ->
     except SubjectError:
         return
     if _same(permuted, loss) and np.isfinite([loss, *changed]).all() and not any(_same(one, loss) for one in changed):
-        notes.append(
-            f"Your loss stays {loss:.6g} when the targets change places, so it does not compare each row with its own: "
-            f"y has the shape {y.shape}, and with outputs of shape ({cut.rows}, 1) NumPy makes y - a a table of "
-            f"({cut.rows}, {cut.rows}). Give y the shape of the outputs, y.reshape(-1, 1)."
-        )
-
-
-def rows_of(data: tuple[Any, ...]) -> Cut | None:
-    """Return along which axes the data have as many rows: the first of all arrays, or the last of all.
-
-    >>> rows_of((np.zeros((50, 3)), np.zeros(50))).axes, rows_of((np.zeros((3, 50)), np.zeros((1, 50)))).axes
-    ((0, 0), (1, 1))
-    """
-    arrays = [part for part in data if isinstance(part, np.ndarray) and part.ndim]
-    for end in (0, -1):
-        if arrays and len({part.shape[end] for part in arrays}) == 1:
-            axes = tuple(
-                (part.ndim - 1 if end else 0) if isinstance(part, np.ndarray) and part.ndim else None for part in data
-            )
-            return Cut(data, axes, arrays[0].shape[end])
-    return None
+        notes.append(remarks.broadcast_targets(loss, y.shape, cut.rows))
 
 
 def _noise(subject: HandWritten, w: Array, notes: list[str]) -> float:
@@ -291,11 +215,7 @@ def _noise(subject: HandWritten, w: Array, notes: list[str]) -> float:
     if noise <= ROUGH * abs(loss):
         return 0.0
     if single or noise > NOTED * abs(loss):
-        what = f"is computed in {dtype}" if single else "is rougher than float64 is (does float32 come into it?)"
-        notes.append(
-            f"Your loss {what}: {loss:.6g} is known to ± {noise:.0e}, which makes its slopes uncertain. Where the "
-            "table says ?, check again in float64, with X.astype(np.float64) and no float32 inside."
-        )
+        notes.append(remarks.noisy_loss(str(dtype) if single else None, loss, noise))
     return GRANTED_NOISE * noise
 
 
@@ -314,7 +234,3 @@ def _same(a: Any, b: Any) -> bool:
 
 def _apart(g: Array, other: Array) -> float:
     return float(np.linalg.norm(g - other) / max(np.linalg.norm(g), np.linalg.norm(other)))
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,103 @@
+"""What is said of somebody's functions, in plain words and with their numbers; probes.py finds it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def some_rows(all_rows: int, seconds: float, rows: int) -> str:
+    """Say that only some rows were used."""
+    return f"With all {all_rows:,} rows the check would take about {seconds:.0f} s: the first {rows:,} rows were used."
+
+
+def not_finite(loss: float) -> str:
+    """Say that the loss has no slope."""
+    return (
+        f"The loss is {loss} at these parameters, so there is no slope to compare with. An overflow or "
+        "the logarithm of 0 does that: start with smaller parameters, or write np.logaddexp, or np.log(p + 1e-12)."
+    )
+
+
+def gradient_not_finite(block: str, broken: int, size: int) -> str:
+    """Say in how many entries of a block the gradient is no number."""
+    return (
+        f"Your gradient for {block} holds NaN or infinity in {broken:,} of {size:,} entries: a 0 is "
+        "divided by 0 or its logarithm taken, or an exponential overflows."
+    )
+
+
+def changes_in_place(function: str, changed: Sequence[str]) -> str:
+    """Say what a function changes of what it is given."""
+    return (
+        f"Your {function} changes {_listed(changed)} in place. Here it gets copies; in a training all that is "
+        "computed afterwards uses the changed numbers. Write a = a - b for a -= b, or copy first."
+    )
+
+
+def random_loss(first: float, second: float) -> str:
+    """Say that two calls of the loss differ, as the beginning of a sentence."""
+    return f"Your loss is random: two calls with the same parameters gave {first:.6g} and {second:.6g}"
+
+
+def random_gradient(apart: float) -> str:
+    """Say that two calls of the gradient differ, as the beginning of a sentence."""
+    return f"Your gradient is random: two calls with the same parameters differ by {apart:.2g} of its size"
+
+
+def frozen(what: str) -> str:
+    """Say that reseeding makes something random stand still."""
+    return (
+        f"{what}; dropout and noise do that. With NumPy's random numbers reseeded before every call "
+        "(np.random.seed(0)) it stands still, and so it was checked. Loss and gradient must draw the same numbers "
+        "in the same order for that."
+    )
+
+
+def stays_random(what: str, loss_is: bool) -> str:
+    """Say that it does not."""
+    causes = (
+        "dropout, noise and random batches" if loss_is else "momentum kept from one call to the next, dropout and noise"
+    )
+    return (
+        f"{what}; {causes} do that. Reseeding NumPy's global random numbers does not "
+        "stop it, so it cannot be checked: make the generator inside your functions, rng = np.random.default_rng(0), "
+        "or switch the dropout off."
+    )
+
+
+def gradient_ignores_data(rows: int, all_rows: int, loss: float, loss_of_fewer: float) -> str:
+    """Say that the gradient stays the same with fewer rows, and the loss does not."""
+    return (
+        f"Your gradient does not use the data it is given: with {rows:,} of the {all_rows:,} rows the loss goes from "
+        f"{loss:.6g} to {loss_of_fewer:.6g}, the gradient stays as it is. Does it read a global X, or one that it kept?"
+    )
+
+
+def loss_ignores_data(rows: int, all_rows: int, loss: float, apart: float) -> str:
+    """Say that the loss stays the same with fewer rows, and the gradient does not."""
+    return (
+        f"Your loss does not use the data it is given: with {rows:,} of the {all_rows:,} rows it stays {loss:.6g}, and "
+        f"the gradient changes by {apart:.2g} of its size. Does it read a global X, or one that it kept?"
+    )
+
+
+def broadcast_targets(loss: float, shape: tuple[int, ...], rows: int) -> str:
+    """Say that targets and outputs make a table of all pairs."""
+    return (
+        f"Your loss stays {loss:.6g} when the targets change places, so it does not compare each row with its own: "
+        f"y has the shape {shape}, and with outputs of shape ({rows}, 1) NumPy makes y - a a table of "
+        f"({rows}, {rows}). Give y the shape of the outputs, y.reshape(-1, 1)."
+    )
+
+
+def noisy_loss(precision: str | None, loss: float, noise: float) -> str:
+    """Say how many digits of the loss are known."""
+    what = f"is computed in {precision}" if precision else "is rougher than float64 is (does float32 come into it?)"
+    return (
+        f"Your loss {what}: {loss:.6g} is known to ± {noise:.0e}, which makes its slopes uncertain. Where the "
+        "table says ?, check again in float64, with X.astype(np.float64) and no float32 inside."
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
