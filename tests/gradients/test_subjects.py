@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tests.straight_line import P, X, gradient, line, loss, y
 
 from unstuck import HandWritten, OptionError, SubjectError, check_gradient, explain_gradient
 from unstuck.gradients.noise import noise_of
-from unstuck.gradients.probes import rows_of
+from unstuck.gradients.rows import rows_of
 
 random = np.random.default_rng(0)
 
@@ -51,23 +52,6 @@ def network(sizes, *, rows=30, seed=0, spoil=None, precision=np.float64, **optio
         return g
 
     return HandWritten(parameters, loss=loss, gradient=gradient, data=(X, Y), **options)
-
-
-X, y = random.normal(size=(40, 3)), random.normal(size=40)
-P = {"w": np.ones(3), "b": 0.5}
-
-
-def loss(p, X, y):
-    return np.mean((X @ p["w"] + p["b"] - y) ** 2)
-
-
-def gradient(p, X, y):
-    delta = 2 * (X @ p["w"] + p["b"] - y) / len(y)
-    return {"w": X.T @ delta, "b": delta.sum()}
-
-
-def line(**changed):
-    return HandWritten(**{"parameters": P, "loss": loss, "gradient": gradient, "data": (X, y)} | changed)
 
 
 # Right and wrong ----------------------------------------------------------------------------------------------------

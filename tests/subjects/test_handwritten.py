@@ -4,26 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.straight_line import P, X, gradient, line, loss, y
 
 from unstuck import HandWritten, SubjectError
-
-random = np.random.default_rng(0)
-X, y = random.normal(size=(20, 3)), random.normal(size=20)
-P = {"w": np.ones(3), "b": 0.5}
-
-
-def loss(p, X, y):
-    return np.mean((X @ p["w"] + p["b"] - y) ** 2)
-
-
-def gradient(p, X, y):
-    delta = 2 * (X @ p["w"] + p["b"] - y) / len(y)
-    return {"w": X.T @ delta, "b": delta.sum()}
-
-
-def line(**changed):
-    return HandWritten(**{"parameters": P, "loss": loss, "gradient": gradient, "data": (X, y)} | changed)
-
 
 EXPECTED = np.append(gradient(P, X, y)["w"], gradient(P, X, y)["b"])
 
@@ -38,7 +21,7 @@ def test_loss_and_gradient_at_the_start_and_elsewhere():
     assert subject.with_data((X[:5], y[:5])).gradient(subject.w)[3] == gradient(P, X[:5], y[:5])["b"]
 
 
-@pytest.mark.parametrize(("per_row", "rows"), [("mean", 20), ("sum", 1)])
+@pytest.mark.parametrize(("per_row", "rows"), [("mean", 40), ("sum", 1)])
 def test_functions_of_one_row(per_row, rows):
     def one(p, x, y):
         return (x @ p["w"] + p["b"] - y) ** 2
@@ -49,14 +32,14 @@ def test_functions_of_one_row(per_row, rows):
         return {"w": x * delta, "b": delta}
 
     subject = line(loss=one, gradient=gradient_of_one, per_row=per_row)
-    assert subject.cost(subject.w) == pytest.approx(20 / rows * loss(P, X, y))
-    np.testing.assert_allclose(subject.gradient(subject.w), 20 / rows * EXPECTED)
+    assert subject.cost(subject.w) == pytest.approx(40 / rows * loss(P, X, y))
+    np.testing.assert_allclose(subject.gradient(subject.w), 40 / rows * EXPECTED)
 
 
 def test_one_reseeding_serves_all_rows():
     subject = line(loss=lambda p, x, y: np.random.rand(), per_row="mean", seed=3)  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002
-    expected = np.random.rand(20).mean()  # noqa: NPY002
+    expected = np.random.rand(len(X)).mean()  # noqa: NPY002
     assert subject.cost(subject.w) == pytest.approx(expected) == subject.cost(subject.w)
 
 
@@ -144,7 +127,7 @@ def typo(p, X, y):
     [
         ({"loss": 3}, "loss must be a function"),
         ({"per_row": "max"}, 'must be "mean", "sum" or None'),
-        ({"data": X}, r"as a tuple: data=\(X, y\); got one array of shape \(20, 3\)"),
+        ({"data": X}, r"as a tuple: data=\(X, y\); got one array of shape \(40, 3\)"),
         ({"parameters": {"w": np.array([1, np.nan])}}, "w holds numbers that are not finite"),
     ],
 )
@@ -157,10 +140,10 @@ def test_what_is_no_network_is_refused(changed, message):
     ("wrong", "message"),
     [
         (lambda p, X, y: None, "returned None: has it a return?"),
-        (lambda p, X, y: X @ p["w"], r"an array of shape \(20,\); .* the mean or the sum"),
+        (lambda p, X, y: X @ p["w"], r"an array of shape \(40,\); .* the mean or the sum"),
         (lambda p, X, y: 1j, r"returned 1j; a gradient is that of one real number"),
         (lambda p, X, y: "low", "returned 'low'"),
-        (lambda p, X: 1.0, r"your loss raised TypeError: .* data of shapes \(20, 3\), \(20,\)"),
+        (lambda p, X: 1.0, r"your loss raised TypeError: .* data of shapes \(40, 3\), \(40,\)"),
         (typo, r"your loss raised NameError: name 'missing' is not defined \(called with the parameters w \(3,\), b"),
     ],
 )
