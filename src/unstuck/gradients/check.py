@@ -18,7 +18,8 @@ from unstuck.gradients.comparisons import TOLERANCE as TOLERANCE
 from unstuck.gradients.comparisons import BlockCheck as BlockCheck
 from unstuck.gradients.comparisons import Comparison as Comparison
 from unstuck.gradients.comparisons import GradientCheck as GradientCheck
-from unstuck.gradients.probes import Probes, probe, random_numbers_kept
+from unstuck.gradients.examining import examining, threads_for
+from unstuck.gradients.probes import Probes, probe
 from unstuck.network import Network
 from unstuck.recipe import Recipe
 from unstuck.subjects.handwritten import HandWritten
@@ -90,7 +91,7 @@ def _check_recipe(
     w = network.start() if parameters is None else np.array(parameters, dtype=np.float64)
     if w.shape != (network.size,):
         raise OptionError(f"this network has {network.size} parameters; got an array of shape {w.shape}")
-    with np.errstate(all="ignore"):
+    with threads_for(network.size * rows.X.shape[0]), np.errstate(all="ignore"):
         return compare(
             lambda w: backprop.cost(network, w, rows.X, rows.Y, rows.weights, t=0),
             lambda w: backprop.cost_and_gradient(network, w, rows.X, rows.Y, rows.weights, t=0)[1],
@@ -105,7 +106,7 @@ def _check_subject(subject: HandWritten, parameters: Any, seed: int) -> Gradient
     w = subject.w if parameters is None else subject.vector(parameters)
     entries = w.size if w.size <= SMALL else ENTRIES if w.size <= LARGE else 0
     calls = CALLS * sum(DIRECTIONS + min(block.size, entries) for block in subject.blocks)
-    with random_numbers_kept(), np.errstate(all="ignore"):
+    with examining(subject):
         probes = probe(subject, w, calls)
         if probes.obstacle:
             unknown = tuple(BlockCheck(block.name, (), 0, block.shape) for block in subject.blocks)

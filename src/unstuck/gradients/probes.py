@@ -7,8 +7,6 @@ numbers than its writer believes; one in float32 is known to seven digits only. 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
 from unstuck.gradients import remarks
+from unstuck.gradients.examining import random_numbers_kept as random_numbers_kept
 from unstuck.gradients.noise import noise_of
 from unstuck.gradients.rows import rows_of as rows_of
 from unstuck.subjects.handwritten import HandWritten
@@ -96,16 +95,6 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
         whole=frozen.with_data(whole.data) if cut else None,
         seconds_for_all=seconds,
     )
-
-
-@contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Let NumPy's global random numbers go on afterwards as if nothing had been."""
-    theirs = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(theirs)  # noqa: NPY002
 
 
 def _time_of_loss(subject: HandWritten, w: Array) -> float:
