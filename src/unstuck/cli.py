@@ -24,13 +24,16 @@ PATH = click.Path(path_type=Path)
 
 
 def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Show our errors as one clear message, and exit with 2."""
+    """Show our errors as one clear message, below the traceback of the user's code if that raised; exit with 2."""
 
     @wraps(command)
     def reporting(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
         except UnstuckError as error:
+            from unstuck.subjects.calls import their_traceback
+
+            click.echo(their_traceback(error), nl=False, err=True)
             click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
             sys.exit(2)
 

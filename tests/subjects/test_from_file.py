@@ -44,6 +44,11 @@ network = Network()
 number = 3
 """
 
+RESIDUAL = """
+def residual(p):
+    return X @ p["V"] - y
+"""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -116,6 +121,32 @@ def test_a_file_that_raises(file: Path) -> None:
         load_subject(str(file))
     assert isinstance(error.value.__cause__, ZeroDivisionError)
     assert gradcheck(file).exit_code == 2
+
+
+def test_the_traceback_of_their_code_is_shown_and_none_of_ours(file: Path) -> None:
+    file.write_text(FUNCTIONS.replace('X @ p["W"] + p["b"] - y) **', "residual(p)) **") + RESIDUAL)
+    result = gradcheck(file)
+    assert result.exit_code == 2
+    frames = [line for line in result.stderr.splitlines() if line.startswith("  File")]
+    assert [frame.split(", in ")[1] for frame in frames] == ["loss", "residual"]
+    assert all(str(file) in frame for frame in frames)
+    assert "error: your loss raised KeyError: 'V' (line" in result.stderr
+    assert 'of network.py, return X @ p["V"] - y; called with the parameters W (3, 1)' in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def made(): return missing", "made in .* raised NameError when it was called without arguments"),
+        ("def made(X): return X", "made in .* raised TypeError when it was called without arguments"),
+        ("import sys; sys.exit()", "raised SystemExit when it was run"),
+        ("def loss(:", "raised SyntaxError when it was run"),
+    ],
+)
+def test_a_file_whose_code_cannot_be_used(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(SubjectError, match=message):
+        load_subject(f"{file}:made")
 
 
 def test_a_file_with_nothing_in_it(file: Path) -> None:

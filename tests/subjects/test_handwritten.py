@@ -144,7 +144,11 @@ def test_what_is_no_network_is_refused(changed, message):
         (lambda p, X, y: 1j, r"returned 1j; a gradient is that of one real number"),
         (lambda p, X, y: "low", "returned 'low'"),
         (lambda p, X: 1.0, r"your loss raised TypeError: .* data of shapes \(40, 3\), \(40,\)"),
-        (typo, r"your loss raised NameError: name 'missing' is not defined \(called with the parameters w \(3,\), b"),
+        (
+            typo,
+            r"NameError: name 'missing' is not defined \(line \d+ of test_handwritten.py, return X @ missing.*; called "
+            r"with the parameters w \(3,\), b \(\) and data of shapes \(40, 3\), \(40,\)\)$",
+        ),
     ],
 )
 def test_a_loss_that_is_none(wrong, message):

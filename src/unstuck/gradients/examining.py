@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from unstuck.gradients.rows import rows_of
+from unstuck.subjects.calls import random_numbers_kept
 from unstuck.subjects.handwritten import HandWritten
 
 FEW = 5_000_000
@@ -39,13 +40,3 @@ def threads_for(multiplications: int) -> Iterator[None]:
 
     with threadpool_limits(1, user_api="blas"):
         yield
-
-
-@contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Let NumPy's global random numbers go on afterwards as if nothing had been."""
-    theirs = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(theirs)  # noqa: NPY002

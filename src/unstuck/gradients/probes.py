@@ -15,9 +15,9 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
 from unstuck.gradients import remarks
-from unstuck.gradients.examining import random_numbers_kept as random_numbers_kept
 from unstuck.gradients.noise import noise_of
 from unstuck.gradients.rows import rows_of as rows_of
+from unstuck.subjects.calls import random_numbers_kept as random_numbers_kept
 from unstuck.subjects.handwritten import HandWritten
 
 SAME = 1e-12

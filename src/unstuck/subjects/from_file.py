@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,7 +40,7 @@ def load_subject(place: str) -> HandWritten:
         raise SubjectError(f"{path} has nothing called {name!r}{did_you_mean(name, known)}")
     found = getattr(module, name)
     if callable(found) and not _first(found, LOSSES):
-        found = found()
+        found = _made(found, name, path)
     if isinstance(found, HandWritten):
         return found
     loss, gradient = _first(found, LOSSES), _first(found, GRADIENTS)
@@ -74,6 +74,17 @@ def _of_module(module: ModuleType, path: str) -> HandWritten:
     )
 
 
+def _made(function: Callable[[], Any], name: str, path: str) -> Any:
+    try:
+        return function()
+    except SubjectError:
+        raise
+    except Exception as error:
+        raise SubjectError(
+            f"{name} in {path} raised {type(error).__name__} when it was called without arguments: {error}"
+        ) from error
+
+
 def _run(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileError(f"there is no file {path}")
@@ -85,7 +96,7 @@ def _run(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SubjectError(f"{path} raised {type(error).__name__} when it was run: {error}") from error
     finally:
         sys.path.pop(0)

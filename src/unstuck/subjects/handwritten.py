@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
+from unstuck.subjects.calls import called
 from unstuck.subjects.layout import Block, Layout
 from unstuck.subjects.names import gradient_names
 from unstuck.subjects.objects import functions_of
@@ -256,19 +257,7 @@ class HandWritten:
         return self.layout.structure(w)
 
     def _call(self, function: Callable[..., Any], name: str, structure: Any, *arguments: Any) -> Any:
-        try:
-            return function(structure, *arguments)
-        except SubjectError:
-            raise
-        except Exception as error:
-            shapes = ", ".join(f"{block.name} {block.shape}" for block in self.blocks[:6])
-            shapes += ", ..." if len(self.blocks) > 6 else ""
-            given = ", ".join(str(np.shape(part)) for part in arguments if isinstance(part, np.ndarray))
-            data = f" and data of shapes {given}" if given else ""
-            raise SubjectError(
-                f"your {name} raised {type(error).__name__}: {error} (called with the parameters {shapes}{data}; its "
-                "traceback is above)"
-            ) from error
+        return called(function, name, self.blocks, structure, arguments)
 
 
 def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
