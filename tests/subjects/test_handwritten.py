@@ -105,6 +105,47 @@ def test_an_object(method):
     assert not hasattr(network, "dW")
 
 
+class Caching(Network):
+    """Keeps what it computes on the way forward, and its number of units as an array."""
+
+    def __init__(self):
+        super().__init__()
+        self.filled = np.zeros(len(X))
+
+    def loss(self, X, y):
+        self.output = X @ self.W + self.b
+        self.filled[:] = self.output
+        return np.mean((self.output - y) ** 2)
+
+    def backward(self, X, y):
+        self.delta = 2 * (self.output - y) / len(y)
+        self.dW, self.db = X.T @ self.delta, self.delta.sum()
+
+
+@pytest.mark.parametrize("runs", [0, 1, 2])
+def test_what_an_object_keeps_from_its_last_call_is_no_parameter(runs):
+    network = Caching()
+    for _ in range(runs):
+        network.loss(X, y)
+        network.backward(X, y)
+    subject = HandWritten.of_object(network, loss="loss", gradient="backward", data=(X, y))
+    assert [block.name for block in subject.blocks] == ["W", "b"]
+    np.testing.assert_allclose(subject.gradient(subject.w), EXPECTED)
+    np.testing.assert_allclose(subject.gradient(np.zeros(4))[3], -2 * y.mean())  # of a new way forward
+
+
+def test_parameters_that_the_loss_itself_overwrites_stay_parameters():
+    class Updating(Network):
+        def loss(self, X, y):
+            found = super().loss(X, y)
+            self.backward(X, y)
+            self.W, self.b = self.W - 0.1 * self.dW, self.b - 0.1 * self.db
+            return found
+
+    subject = HandWritten.of_object(Updating(), loss="loss", data=(X, y))
+    assert [block.name for block in subject.blocks] == ["W", "b"]
+
+
 def test_an_object_s_names_are_checked():
     with pytest.raises(SubjectError, match="no attribute 'los'; did you mean 'loss'"):
         HandWritten.of_object(Network(), loss="los")

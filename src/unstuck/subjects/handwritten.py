@@ -93,14 +93,16 @@ class HandWritten:
             network: has the parameters as attributes (W1, b1, ...), and methods that read them from self. It is copied.
             loss: the name of the method loss(*data).
             gradient: of the method gradient(*data). It returns a dict by parameter, or the gradients in the order of
-                `parameters`; or nothing, when it leaves them in attributes.
-            parameters: the names of the attributes; None takes all arrays of floating-point numbers.
+                `parameters`; or nothing, when it leaves them in attributes. The loss is called before it where it
+                needs what that leaves in attributes.
+            parameters: the names of the attributes; None takes all arrays of floating-point numbers but those that
+                loss or gradient overwrite and the loss does not read: activations kept for the way back, gradients.
             gradients: the attribute that holds the gradient of each parameter; None looks for dW1, grad_W1, ...
             predict: the name of the method predict(X).
             data: what the methods get.
             seed: as above.
         """
-        found = functions_of(network, loss, gradient, parameters, gradients, predict)
+        found = functions_of(network, loss, gradient, parameters, gradients, predict, data)
         return cls(
             found.parameters,
             loss=found.loss,

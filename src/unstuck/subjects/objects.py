@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from unstuck.errors import SubjectError, did_you_mean
+from unstuck.subjects.calls import random_numbers_kept
 from unstuck.subjects.names import gradient_names
 
 
@@ -34,6 +35,7 @@ def functions_of(
     parameters: Sequence[str] | None,
     gradients: Mapping[str, str] | None,
     predict: str | None,
+    data: Sequence[Any],
 ) -> Functions:
     """Return the functions that an object's methods are; HandWritten.of_object says what the arguments mean.
 
@@ -41,11 +43,17 @@ def functions_of(
         SubjectError: when it lacks an attribute, or has no arrays.
     """
     network = copy.deepcopy(network)
-    names = list(parameters) if parameters is not None else _float_arrays(network)
-    for name in [*names, loss, *filter(None, (gradient, predict))]:
+    for name in [*(parameters or ()), loss, *filter(None, (gradient, predict))]:
         if not hasattr(network, name):
             known = [known for known in dir(network) if not known.startswith("__")]
             raise SubjectError(f"{type(network).__name__} has no attribute {name!r}{did_you_mean(name, known)}")
+    if parameters is None:
+        found = _float_arrays(network)
+        names = [name for name in found if not _is_cache(network, name, loss, gradient, data)]
+    else:
+        names = list(parameters)
+
+    loss_first = gradient is not None and _needs_the_loss(network, names, loss, gradient, data)
 
     def holding(values: Mapping[str, Any]) -> Any:
         held = copy.copy(network)
@@ -56,13 +64,15 @@ def functions_of(
     def gradient_of(values: Mapping[str, Any], *arguments: Any) -> Mapping[str, Any]:
         assert gradient is not None
         held = holding(values)
+        if loss_first:
+            getattr(held, loss)(*arguments)
         returned = getattr(held, gradient)(*arguments)
         if isinstance(returned, Mapping):
             return returned
         if returned is not None:
             return dict(zip(names, returned, strict=True))
-        found = gradients or {name: _gradient_name(held, name) for name in names}
-        return {name: getattr(held, found[name]) for name in names}
+        places = gradients or {name: _gradient_name(held, name) for name in names}
+        return {name: getattr(held, places[name]) for name in names}
 
     return Functions(
         {name: getattr(network, name) for name in names},
@@ -88,6 +98,39 @@ def _float_arrays(network: Any) -> list[str]:
             f"{type(network).__name__} has no arrays of numbers as attributes: name them, parameters=['W1', 'b1', ...]"
         )
     return found
+
+
+def _is_cache(network: Any, name: str, loss: str, gradient: str | None, data: Sequence[Any]) -> bool:
+    """Tell whether the methods overwrite an array that the loss does not read: NaN in its place is gone afterwards."""
+    spoilt = copy.deepcopy(network)
+    getattr(spoilt, name)[...] = np.nan
+    with random_numbers_kept(), np.errstate(all="ignore"):
+        try:
+            value = getattr(spoilt, loss)(*copy.deepcopy(data))
+            if gradient is not None:
+                getattr(spoilt, gradient)(*copy.deepcopy(data))
+            return bool(np.isfinite(value) and not np.isnan(getattr(spoilt, name)).any())
+        except Exception:  # whatever their code raises is told when it is called in earnest
+            return False
+
+
+def _needs_the_loss(network: Any, names: Sequence[str], loss: str, gradient: str, data: Sequence[Any]) -> bool:
+    """Tell whether the gradient fails without what the loss leaves in attributes: activations from the way forward."""
+    with random_numbers_kept(), np.errstate(all="ignore"):
+        ran = copy.deepcopy(network)
+        before = dict(vars(ran))
+        try:
+            getattr(ran, loss)(*copy.deepcopy(data))
+        except Exception:  # told when it is called in earnest
+            return False
+        left = [name for name, value in vars(ran).items() if name not in names and value is not before.get(name)]
+        for name in left:
+            delattr(ran, name)
+        try:
+            getattr(ran, gradient)(*copy.deepcopy(data))
+        except Exception:
+            return bool(left)
+        return False
 
 
 def _gradient_name(network: Any, name: str) -> str:
