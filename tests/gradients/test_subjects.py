@@ -210,6 +210,13 @@ def test_nothing_is_said_of_data_that_cannot_be_cut(data):
     assert check.notes == ()
 
 
+def test_what_to_write_where_functions_find_their_data_themselves():
+    closed = line(loss=lambda p: loss(p, X, y), gradient=lambda p: {"w": np.ones(3), "b": 1.0}, data=())
+    assert "Let them take the data, loss(parameters, X, y)" in check_gradient(closed).notes[0]
+    halved = line(gradient=lambda p, X, y: {name: g / 2 for name, g in gradient(p, X, y).items()})
+    assert not check_gradient(halved).notes
+
+
 def test_rows_may_be_columns():
     def turned(function):
         return lambda p, X, y: function(p, X.T, y[0])

@@ -12,6 +12,7 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.engines import backprop
 from unstuck.errors import OptionError
+from unstuck.gradients import remarks
 from unstuck.gradients.compare import DIRECTIONS, ENTRIES, LARGE
 from unstuck.gradients.compare import compare as compare
 from unstuck.gradients.comparisons import TOLERANCE as TOLERANCE
@@ -20,6 +21,7 @@ from unstuck.gradients.comparisons import Comparison as Comparison
 from unstuck.gradients.comparisons import GradientCheck as GradientCheck
 from unstuck.gradients.examining import examining, threads_for
 from unstuck.gradients.probes import Probes, probe
+from unstuck.gradients.step import notes_on_step
 from unstuck.network import Network
 from unstuck.recipe import Recipe
 from unstuck.subjects.handwritten import HandWritten
@@ -114,7 +116,12 @@ def _check_subject(subject: HandWritten, parameters: Any, seed: int) -> Gradient
         _announce(calls, probes.seconds)
         check = _compared(probes.subject, subject.blocks, probes.noise, probes.complex_steps, w, seed, entries)
         check = replace(check, notes=probes.notes)
-        return check if probes.whole is None else _confirmed(check, probes, w, seed)
+        if probes.whole is not None:
+            check = _confirmed(check, probes, w, seed)
+        notes = [remarks.no_data()] if check.verdict == "WRONG" and not subject.data else []
+        if subject.has_step:
+            notes += notes_on_step(probes.whole or probes.subject, w, check.right)
+        return replace(check, notes=(*check.notes, *notes))
 
 
 def _confirmed(check: GradientCheck, probes: Probes, w: Array, seed: int) -> GradientCheck:

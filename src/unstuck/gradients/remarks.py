@@ -99,5 +99,69 @@ def noisy_loss(precision: str | None, loss: float, noise: float) -> str:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def no_data() -> str:
+    """Say what a network has to be given to be recognised."""
+    return (
+        "Your functions find their data themselves, so it cannot be recognised what network they are, nor which "
+        "mistake makes this gradient. Let them take the data, loss(parameters, X, y) and gradient(parameters, X, y), "
+        "and give data=(X, y)."
+    )
+
+
+def step_failed(error: str) -> str:
+    """Say why nothing is said of the step."""
+    return f"Your step was not compared with the gradient: {error}."
+
+
+def step_not_finite(blocks: Sequence[str]) -> str:
+    """Say that the step makes NaN or infinity of finite parameters and a finite gradient."""
+    return f"Your step makes NaN or infinity of {_listed(blocks)}, though parameters and gradient are finite there."
+
+
+def nothing_moves(calls: int) -> str:
+    """Say that the step leaves all parameters where they are."""
+    return (
+        f"Your step changes nothing: in {calls} calls all parameters stay as they are, though they have a gradient. "
+        "Let it return the new parameters. Inside a function W = W - rate * dW makes a new W that is forgotten with "
+        'the function; W -= rate * dW, or p["W"] = p["W"] - rate * dW, changes the one it was given.'
+    )
+
+
+def never_moves(blocks: Sequence[str]) -> str:
+    """Say which blocks the step leaves where they are."""
+    verb = "is" if len(blocks) == 1 else "are"
+    return f"Your step: {_listed(blocks)} {verb} never updated, though the gradient there is not zero."
+
+
+def plain_descent(rates: Sequence[tuple[float, Sequence[str]]], before: float, after: float) -> str:
+    """Say how many times the gradient the step goes down."""
+    course = f"The loss goes from {before:.6g} to {after:.6g}."
+    if len(rates) == 1:
+        return f"Your step is gradient descent at the rate {rates[0][0]:.6g}. {course}"
+    parts = _listed([f"{rate:.6g} in {_listed(names)}" for rate, names in rates], ", and ")
+    return f"Your step is gradient descent at different rates: {parts}. Is that meant? {course}"
+
+
+def too_far(fraction: float, loss: float) -> str:
+    """Say that a smaller rate would do."""
+    return f"That rate is too large here: at {fraction:.2g} of it the loss falls, to {loss:.6g}."
+
+
+def goes_uphill(blocks: Sequence[str], rate: float, before: float, after: float) -> str:
+    """Say that the step adds the gradient."""
+    return (
+        f"Your step goes uphill: it adds {rate:.6g} times the gradient to {_listed(blocks)}, and the loss goes from "
+        f"{before:.6g} to {after:.6g}. The gradient points to where the loss rises: subtract it, W = W - rate * dW."
+    )
+
+
+def signs_cancel(blocks: Sequence[str], rate: float) -> str:
+    """Say that a step which adds a gradient of the wrong sign goes the right way."""
+    return (
+        f"Your step adds {rate:.6g} times your gradient to {_listed(blocks)} and goes downhill all the same, as the "
+        "sign of your gradient is wrong too. Mend both: the derivative of the loss, and W = W - rate * dW."
+    )
+
+
+def _listed(names: Sequence[str], last: str = " and ") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])}{last}{names[-1]}"

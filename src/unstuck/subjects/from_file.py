@@ -2,7 +2,8 @@
 
     file.py:name      name is a HandWritten, a function that returns one, or an object with its parameters in attributes
                       and methods loss (or cost) and gradient (or backprop)
-    file.py           the file itself has parameters, loss and gradient, and data (or X and y) where they need any
+    file.py           the file itself has parameters, loss and gradient, and data (or X and y) where they need any;
+                      a step of gradient descent, and shapes of a flat vector, if it likes
 
 The file is run, as `python file.py` would run it, but for what stands under `if __name__ == "__main__"`.
 """
@@ -70,6 +71,7 @@ def _of_module(module: ModuleType, path: str) -> HandWritten:
         gradient=getattr(module, gradient) if gradient else None,
         predict=getattr(module, predict) if predict else None,
         data=_data(module),
+        step=step if callable(step := getattr(module, "step", None)) else None,
         shapes=getattr(module, "shapes", None),
     )
 

@@ -29,7 +29,8 @@ class HandWritten:
         gradient: gradient(parameters, *data), of the same layout as the parameters; a dict may call them dW1, grad_W1.
         predict: predict(parameters, X), the outputs; optional.
         data: what the functions get after the parameters: (X, y), or () where they find their data themselves.
-        step: step(parameters, *data), the parameters after one update of the writer's; optional.
+        step: step(parameters, *data), the parameters after one update of the writer's, or None where it changes those
+            that it is given; optional. The gradient check says what it does with the gradient.
         shapes: of the blocks, by name, where the parameters are one flat array.
         seed: reseeds NumPy's global random numbers before each call, which freezes dropout masks and noise; None leaves
             them alone.
@@ -121,6 +122,11 @@ class HandWritten:
     def has_gradient(self) -> bool:
         """Whether it came with a gradient."""
         return self._gradient is not None
+
+    @property
+    def has_step(self) -> bool:
+        """Whether it came with a step."""
+        return self._step is not None
 
     @property
     def has_predict(self) -> bool:
@@ -218,11 +224,16 @@ class HandWritten:
         return np.asarray(self._call(self._predict, "predict", self._fresh(w), self.data[0]), dtype=np.float64)
 
     def after_step(self, w: Array) -> Array:
-        """Return the parameters after one update of the writer's, of shape (P,)."""
+        """Return the parameters after one update of the writer's, of shape (P,).
+
+        Raises:
+            SubjectError: when the step raises, or what it returns is not built like the parameters.
+        """
         assert self._step is not None
-        return self.layout.flat(
-            self._call(self._step, "step", self._fresh(w), *self.data), "the parameters after your step"
-        )
+        structure = self._fresh(w)
+        returned = self._call(self._step, "step", structure, *copy.deepcopy(self.data))
+        after = structure if returned is None else returned
+        return self.layout.flat(self.layout.without_additions(after), "what your step leaves as parameters")
 
     def changes(self, w: Array) -> dict[str, list[str]]:
         """Return what loss and gradient change of what they are given, by their names: W1, data[0], ..."""

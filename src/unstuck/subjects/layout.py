@@ -119,9 +119,13 @@ class Layout:
         """Return fresh arrays with the numbers of w, in the layout of the parameters."""
         return _rebuilt(self._pattern, iter(np.split(w, self._ends)))
 
+    def without_additions(self, structure: Any) -> Any:
+        """Return a structure without what it holds beside the parameters, caches say."""
+        return _without_additions(structure, self._pattern)
+
     def changed(self, structure: Any, w: Array) -> list[str]:
         """Return the names of the blocks whose numbers in a structure are no longer those of w."""
-        held = dict(named_arrays(_without_additions(structure, self._pattern), "the parameters"))
+        held = dict(named_arrays(self.without_additions(structure), "the parameters"))
         wanted = named_arrays(self.structure(w), "the parameters")
         return [name for name, array in wanted if name in held and not np.array_equal(held[name], array)]
 
