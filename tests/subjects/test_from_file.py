@@ -139,6 +139,10 @@ def test_the_traceback_of_their_code_is_shown_and_none_of_ours(file: Path) -> No
     [
         ("def made(): return missing", "made in .* raised NameError when it was called without arguments"),
         ("def made(X): return X", "made in .* raised TypeError when it was called without arguments"),
+        (
+            "class made:\n    def __init__(self, units): pass",
+            r"made\(\) in .*'units'.* made\(\.\.\.\), and check .*:network",
+        ),
         ("import sys; sys.exit()", "raised SystemExit when it was run"),
         ("def loss(:", "raised SyntaxError when it was run"),
     ],
@@ -151,5 +155,23 @@ def test_a_file_whose_code_cannot_be_used(file: Path, text: str, message: str) -
 
 def test_a_file_with_nothing_in_it(file: Path) -> None:
     file.write_text("x = 1")
-    with pytest.raises(SubjectError, match="must have parameters, loss and gradient"):
+    with pytest.raises(SubjectError, match=r"lacks parameters = .* def loss\(.*, def gradient\(.* name the network"):
         load_subject(str(file))
+
+
+def test_parameters_in_variables_of_their_own(file: Path) -> None:
+    arrays = "import numpy as np\nX = W = np.ones((2, 2))\nb = np.ones(2)\n"
+    file.write_text(arrays + "def loss(W, b): return 0.0\ndef gradient(W, b): return W, b")
+    with pytest.raises(SubjectError, match=r'lacks parameters = \{"W": W, "b": b\}\. Write that') as error:
+        load_subject(str(file))
+    assert "def loss" not in str(error.value)
+
+
+def test_an_object_with_its_data_in_it_and_a_class(file: Path) -> None:
+    closed = FUNCTIONS.replace("(self, X, y)", "(self)").replace("def __init__(self)", "def __init__(self, rows=X)")
+    file.write_text(closed)
+    for name in ("network", "Network"):
+        subject = load_subject(f"{file}:{name}")
+        assert subject.data == ()
+        assert [block.name for block in subject.blocks] == ["W", "b"]
+        assert gradcheck(f"{file}:{name}").exit_code == 0

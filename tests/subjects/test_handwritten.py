@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime
 from tests.straight_line import P, X, gradient, line, loss, y
 
 from unstuck import HandWritten, SubjectError
@@ -239,14 +240,65 @@ def test_a_gradient_may_be_called_by_its_own_names():
     assert subject.gradient(subject.w).tolist() == [2.0, 2.0, 1.0]
 
 
-def test_arrays_in_lists_are_named():
-    class Network:
-        def __init__(self):
-            self.sizes = [2, 1]
-            self.weights = [np.ones((1, 2))]
+class Lists:
+    """Its weights in lists, as its activations are."""
 
+    def __init__(self):
+        self.sizes, self.weights, self.biases = (
+            [3, 2, 1],
+            [np.ones((3, 2)), np.ones((2, 1))],
+            [np.zeros(2), np.zeros(1)],
+        )
+
+    def cost(self, X, y):
+        self.activations = [X]
+        for W, b in zip(self.weights, self.biases, strict=True):
+            self.activations.append(np.tanh(self.activations[-1] @ W + b))
+        return np.mean((self.activations[-1][:, 0] - y) ** 2)
+
+    def backprop(self, X, y):
+        delta = 2 * (self.activations[-1] - y[:, None]) / len(y)
+        dW, db = [], []
+        for W, a, below in zip(self.weights[::-1], self.activations[::-1], self.activations[-2::-1], strict=False):
+            delta = delta * (1 - a**2)
+            dW, db = [below.T @ delta, *dW], [delta.sum(axis=0), *db]
+            delta = delta @ W.T
+        return dW, db
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_arrays_in_lists(ran):
+    network = Lists()
+    if ran:
+        network.cost(X, y)
+    subject = HandWritten.of_object(network, loss="cost", gradient="backprop", data=(X, y))
+    assert [block.name for block in subject.blocks] == ["weights[0]", "weights[1]", "biases[0]", "biases[1]"]
+    w = np.random.default_rng(0).normal(size=subject.w.size)
+    numeric = approx_fprime(w, subject.cost)
+    np.testing.assert_allclose(subject.gradient(w), numeric, rtol=1e-5, atol=1e-7)
+
+
+def test_an_object_without_arrays():
+    class Empty:
         def cost(self):
             return 0.0
 
-    with pytest.raises(SubjectError, match=r"has its arrays in lists: .* parameters=\['weights'\]"):
-        HandWritten.of_object(Network(), loss="cost")
+    with pytest.raises(SubjectError, match="Empty has no arrays of numbers as attributes: name them"):
+        HandWritten.of_object(Empty(), loss="cost")
+
+
+class Rebinding(Network):
+    def backward(self, X, y):
+        self.W = self.W - 0.1 * gradient({"w": self.W, "b": self.b}, X, y)["w"]
+
+
+class InPlace(Network):
+    def backward(self, X, y):
+        self.W -= 0.1 * gradient({"w": self.W, "b": self.b}, X, y)["w"]
+
+
+@pytest.mark.parametrize("network", [Rebinding, InPlace])
+def test_an_object_whose_backward_pass_makes_the_update(network):
+    subject = HandWritten.of_object(network(), loss="loss", gradient="backward", data=(X, y))
+    with pytest.raises(SubjectError, match=r"it updates W itself\. Let it return the gradients"):
+        subject.gradient(subject.w)

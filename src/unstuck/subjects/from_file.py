@@ -11,15 +11,20 @@ The file is run, as `python file.py` would run it, but for what stands under `if
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from unstuck.errors import FileError, SubjectError, did_you_mean
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.names import GRADIENTS, LOSSES, PREDICTIONS
+
+DATA = ("X", "x", "y", "Y", "data")
 
 
 def load_subject(place: str) -> HandWritten:
@@ -40,7 +45,7 @@ def load_subject(place: str) -> HandWritten:
         known = [known for known in vars(module) if not known.startswith("_")]
         raise SubjectError(f"{path} has nothing called {name!r}{did_you_mean(name, known)}")
     found = getattr(module, name)
-    if callable(found) and not _first(found, LOSSES):
+    if isinstance(found, type) or (callable(found) and not _first(found, LOSSES)):
         found = _made(found, name, path)
     if isinstance(found, HandWritten):
         return found
@@ -50,9 +55,8 @@ def load_subject(place: str) -> HandWritten:
             f"{name} in {path} is neither a HandWritten, nor a function that returns one, nor an object with a method "
             f"loss or cost: write {name} = HandWritten(parameters, loss=..., gradient=..., data=(X, y))"
         )
-    return HandWritten.of_object(
-        found, loss=loss, gradient=gradient, predict=_first(found, PREDICTIONS), data=_data(module)
-    )
+    data = _data(module) if _takes(getattr(found, loss)) else ()
+    return HandWritten.of_object(found, loss=loss, gradient=gradient, predict=_first(found, PREDICTIONS), data=data)
 
 
 def _of_module(module: ModuleType, path: str) -> HandWritten:
@@ -60,10 +64,15 @@ def _of_module(module: ModuleType, path: str) -> HandWritten:
     if len(subjects) == 1:
         return subjects[0]
     loss = _first(module, LOSSES)
-    if loss is None or not hasattr(module, "parameters"):
+    missing = [] if hasattr(module, "parameters") else [f"parameters = {{{_arrays_of(module)}}}"]
+    missing += [] if loss else ["def loss(parameters, X, y)"]
+    missing += [] if _first(module, GRADIENTS) else ["def gradient(parameters, X, y)"]
+    if missing:
         raise SubjectError(
-            f"{path} must have parameters, loss and gradient, or a name to look at: unstuck gradcheck {path}:NAME"
+            f"{path} lacks {', '.join(missing)}. Write that, or name the network that is in it, "
+            f"unstuck gradcheck {path}:NAME"
         )
+    assert loss is not None
     gradient, predict = _first(module, GRADIENTS), _first(module, PREDICTIONS)
     return HandWritten(
         module.parameters,
@@ -82,6 +91,11 @@ def _made(function: Callable[[], Any], name: str, path: str) -> Any:
     except SubjectError:
         raise
     except Exception as error:
+        if isinstance(function, type):
+            raise SubjectError(
+                f"{name}() in {path} raised {type(error).__name__}: {error}. Make the network in the file, "
+                f"network = {name}(...), and check {path}:network"
+            ) from error
         raise SubjectError(
             f"{name} in {path} raised {type(error).__name__} when it was called without arguments: {error}"
         ) from error
@@ -110,6 +124,20 @@ def _data(module: ModuleType) -> Sequence[Any]:
         return tuple(module.data)
     y = getattr(module, "y", getattr(module, "Y", None))
     return (module.X, y) if hasattr(module, "X") and y is not None else ()
+
+
+def _arrays_of(module: ModuleType) -> str:
+    """Return the arrays of a module as the entries of a dict, as an example of what to write."""
+    named = [name for name, value in vars(module).items() if isinstance(value, np.ndarray) and name not in DATA]
+    return ", ".join(f'"{name}": {name}' for name in named) or '"W1": W1, "b1": b1, ...'
+
+
+def _takes(method: Any) -> bool:
+    """Tell whether a method of an object takes any arguments."""
+    try:
+        return bool(inspect.signature(method).parameters)
+    except (TypeError, ValueError):  # compiled ones do not say
+        return True
 
 
 def _first(holder: Any, names: Sequence[str]) -> str | None:

@@ -91,12 +91,13 @@ class HandWritten:
         """Return the subject that an object with its parameters in attributes is.
 
         Args:
-            network: has the parameters as attributes (W1, b1, ...), and methods that read them from self. It is copied.
+            network: has the parameters as attributes, arrays (W1, b1, ...) or lists of arrays, and methods that read
+                them from self. It is copied.
             loss: the name of the method loss(*data).
             gradient: of the method gradient(*data). It returns a dict by parameter, or the gradients in the order of
                 `parameters`; or nothing, when it leaves them in attributes. The loss is called before it where it
                 needs what that leaves in attributes.
-            parameters: the names of the attributes; None takes all arrays of floating-point numbers but those that
+            parameters: the names of the attributes; None takes all arrays of floating-point numbers, but not what
                 loss or gradient overwrite and the loss does not read: activations kept for the way back, gradients.
             gradients: the attribute that holds the gradient of each parameter; None looks for dW1, grad_W1, ...
             predict: the name of the method predict(X).

@@ -108,9 +108,10 @@ class Layout:
         for name, array in wanted.items():
             other = given[name]
             if other.shape != array.shape and not (other.size == array.size and _squeezed(other) == _squeezed(array)):
+                hint = "; was axis=0 forgotten in a sum?" if other.size == 1 else ""
                 raise SubjectError(
                     f"{what} for {name} has the shape {other.shape}, but {name} has {array.shape}: "
-                    "each entry needs the derivative by itself"
+                    f"each entry needs the derivative by itself{hint}"
                 )
             pieces.append(other.reshape(-1))
         return np.concatenate(pieces).astype(np.float64)

@@ -63,7 +63,7 @@ def functions_of(
 
     def gradient_of(values: Mapping[str, Any], *arguments: Any) -> Mapping[str, Any]:
         assert gradient is not None
-        held = holding(values)
+        held, before = holding(values), copy.deepcopy(values)
         if loss_first:
             getattr(held, loss)(*arguments)
         returned = getattr(held, gradient)(*arguments)
@@ -71,7 +71,7 @@ def functions_of(
             return returned
         if returned is not None:
             return dict(zip(names, returned, strict=True))
-        places = gradients or {name: _gradient_name(held, name) for name in names}
+        places = gradients or {name: _gradient_name(held, name, before) for name in names}
         return {name: getattr(held, places[name]) for name in names}
 
     return Functions(
@@ -83,16 +83,8 @@ def functions_of(
 
 
 def _float_arrays(network: Any) -> list[str]:
-    found = [name for name, value in vars(network).items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-    lists = [
-        name
-        for name, value in vars(network).items()
-        if isinstance(value, list | tuple) and value and all(isinstance(part, np.ndarray) for part in value)
-    ]
-    if not found and lists:
-        raise SubjectError(
-            f"{type(network).__name__} has its arrays in lists: name those that are trained, parameters={lists!r}"
-        )
+    """Return which attributes are arrays of floating-point numbers, or lists of such."""
+    found = [name for name, value in vars(network).items() if _arrays_in(value)]
     if not found:
         raise SubjectError(
             f"{type(network).__name__} has no arrays of numbers as attributes: name them, parameters=['W1', 'b1', ...]"
@@ -100,16 +92,24 @@ def _float_arrays(network: Any) -> list[str]:
     return found
 
 
+def _arrays_in(value: Any) -> list[Any]:
+    """Return the array that a value is, or all that are in it, where it has nothing else."""
+    arrays = list(value) if isinstance(value, list | tuple) else [value]
+    return arrays if all(isinstance(part, np.ndarray) and part.dtype.kind == "f" for part in arrays) else []
+
+
 def _is_cache(network: Any, name: str, loss: str, gradient: str | None, data: Sequence[Any]) -> bool:
-    """Tell whether the methods overwrite an array that the loss does not read: NaN in its place is gone afterwards."""
+    """Tell whether the methods overwrite arrays that the loss does not read: NaN in their place is gone afterwards."""
     spoilt = copy.deepcopy(network)
-    getattr(spoilt, name)[...] = np.nan
+    for array in _arrays_in(getattr(spoilt, name)):
+        array[...] = np.nan
     with random_numbers_kept(), np.errstate(all="ignore"):
         try:
             value = getattr(spoilt, loss)(*copy.deepcopy(data))
             if gradient is not None:
                 getattr(spoilt, gradient)(*copy.deepcopy(data))
-            return bool(np.isfinite(value) and not np.isnan(getattr(spoilt, name)).any())
+            left = _arrays_in(getattr(spoilt, name))
+            return bool(np.isfinite(value) and not any(np.isnan(array).any() for array in left))
         except Exception:  # whatever their code raises is told when it is called in earnest
             return False
 
@@ -133,12 +133,15 @@ def _needs_the_loss(network: Any, names: Sequence[str], loss: str, gradient: str
         return False
 
 
-def _gradient_name(network: Any, name: str) -> str:
+def _gradient_name(network: Any, name: str, before: Mapping[str, Any]) -> str:
     tried = gradient_names(name)
     for candidate in tried:
         if hasattr(network, candidate):
             return candidate
-    raise SubjectError(
-        f"the gradient method returned nothing, and there is no attribute {', '.join(tried)}: "
-        f"say where it is left, gradients={{{name!r}: ...}}"
-    )
+    missing = f"the gradient method returned nothing, and there is no attribute {', '.join(tried)}: "
+    if not np.array_equal(getattr(network, name), before[name]):
+        raise SubjectError(
+            f"{missing}it updates {name} itself. Let it return the gradients, or leave them in attributes, "
+            f"self.{tried[0]} = ..., and make the update in another method"
+        )
+    raise SubjectError(f"{missing}say where it is left, gradients={{{name!r}: ...}}")
