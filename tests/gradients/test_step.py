@@ -72,6 +72,16 @@ def momentum():
     return step
 
 
+def momentum_in_w_after_two_steps():
+    calls, later = [], momentum()
+
+    def step(p, X, y):
+        calls.append(1)
+        return descent(p, X, y) | ({"w": later(p, X, y)["w"]} if len(calls) > 2 else {})
+
+    return step
+
+
 def adam():
     m, v, t = dict.fromkeys(P, 0.0), dict.fromkeys(P, 0.0), [0]
 
@@ -115,6 +125,7 @@ def by_the_sign(p, X, y):
     "step",
     [
         momentum(),
+        momentum_in_w_after_two_steps(),
         adam(),
         batches(1),
         batches(10),
@@ -212,6 +223,12 @@ def test_a_rate_that_is_too_large(rate, fraction):
     assert found[0].startswith(f"Your step is gradient descent at the rate {rate:g}.")
     falls = loss(descent(P, X, y, rate * fraction), X, y)
     assert found[1] == f"That rate is too large here: at {fraction:.2g} of it the loss falls, to {falls:.6g}."
+
+
+def test_no_rate_is_blamed_for_a_gradient_that_is_too_long():
+    long = lambda p, X, y: {name: 100 * g for name, g in gradient(p, X, y).items()}  # noqa: E731
+    (found,) = notes(lambda p, X, y: {name: p[name] - 0.1 * g for name, g in long(p, X, y).items()}, gradient=long)
+    assert found.startswith("Your step is gradient descent at the rate 0.1.")
 
 
 def test_rates_that_differ():

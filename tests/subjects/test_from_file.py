@@ -167,6 +167,14 @@ def test_parameters_in_variables_of_their_own(file: Path) -> None:
     assert "def loss" not in str(error.value)
 
 
+@pytest.mark.parametrize(("step", "said"), [("def step(p, X, y): return p", True), ("step = 0.1", False)])
+def test_a_step_beside_the_functions(file: Path, step: str, said: bool) -> None:
+    file.write_text(FUNCTIONS.replace("ready = made()", step))
+    result = gradcheck(file)
+    assert result.exit_code == 0
+    assert ("Your step changes nothing" in result.stdout) == said
+
+
 def test_an_object_with_its_data_in_it_and_a_class(file: Path) -> None:
     closed = FUNCTIONS.replace("(self, X, y)", "(self)").replace("def __init__(self)", "def __init__(self, rows=X)")
     file.write_text(closed)
