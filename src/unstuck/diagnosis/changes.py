@@ -67,10 +67,8 @@ def with_output(
 
 def as_classes(recipe: Recipe, problem: Problem) -> Recipe:
     """Take one softmax unit a class, with cross-entropy."""
-    assert problem.classes is not None
-    return with_output(
-        recipe, Softmax(), len(problem.classes), CategoricalCrossEntropy(), targets=Targets(), metrics=()
-    )
+    classes = np.unique(problem.y) if problem.classes is None else problem.classes
+    return with_output(recipe, Softmax(), len(classes), CategoricalCrossEntropy(), targets=Targets(), metrics=())
 
 
 def as_numbers(recipe: Recipe, problem: Problem) -> Recipe:

@@ -22,7 +22,7 @@ from unstuck.network import Network
 from unstuck.recipe import Dropout, Recipe
 from unstuck.training.prepare import Prepared, prepare
 
-SEEDS = 3
+FEWEST_SEEDS, MOST_SEEDS = 3, 6
 FEWEST_ROWS = 2000
 SHARE = 0.15
 """A single training may take this share of the budget; what takes longer is cut."""
@@ -44,10 +44,8 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
         RecipeError: when recipe and data do not fit, likewise.
     """
     problem = Problem.of(recipe, X, y)
-    prepared = prepare(recipe, problem.X, problem.y)
     recipe, problem, untreated, cut = _affordable(recipe, problem, clock)
-    if cut:
-        prepared = prepare(recipe, problem.X, problem.y)
+    prepared = prepare(recipe.replace(validation_fraction=0.0), problem.X, problem.y)
     network, rows = prepared.network, prepared.rows
     start = network.start()
     end = untreated[0].run.final_parameters
@@ -76,10 +74,11 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
 def _affordable(recipe: Recipe, problem: Problem, clock: Clock) -> tuple[Recipe, Problem, list[Trained], str]:
     """Train from the first seeds; with fewer rows, and then fewer epochs, where that takes too long."""
     allowed = SHARE * clock.seconds
-    recipes = [recipe.replace(seed=recipe.seed + k) for k in range(SEEDS)]
-    trained = train_all(recipes[:1], problem, allowed)
+    trained = train_all([recipe], problem, allowed)
     if trained[0].run.stopped != "time budget":
-        return recipe, problem, trained + train_all(recipes[1:], problem, 2 * allowed), ""
+        seeds = int(np.clip(allowed / max(trained[0].run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
+        others = [recipe.replace(seed=recipe.seed + k) for k in range(1, seeds)]
+        return recipe, problem, trained + train_all(others, problem, 2 * allowed), ""
     whole, epochs = len(problem), recipe.epochs
     history = trained[0].run.history
     done = max(len(history) and history["epoch"][-1], 0.5)
@@ -88,7 +87,7 @@ def _affordable(recipe: Recipe, problem: Problem, clock: Clock) -> tuple[Recipe,
     per_epoch = len(smaller) / whole * epochs / max(share, 1e-9)
     fewer = int(np.clip(epochs / max(1.0, per_epoch / epochs), 1, epochs))
     shorter = recipe.replace(epochs=fewer)
-    recipes = [shorter.replace(seed=recipe.seed + k) for k in range(SEEDS)]
+    recipes = [shorter.replace(seed=recipe.seed + k) for k in range(FEWEST_SEEDS)]
     trained = train_all(recipes, smaller, 2 * allowed)
     parts = [f"{len(smaller):,} of {whole:,} rows"] if len(smaller) < whole else []
     parts += [f"{fewer:,} of {epochs:,} epochs"] if fewer < epochs else []

@@ -161,9 +161,17 @@ def classes_of(recipe: Recipe, y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any] | 
         return values, False
     last = recipe.layers[-1]
     bounded = isinstance(last, Dense) and np.isfinite(last.activation.range[1])
-    counted = np.array_equal(values, np.arange(len(values)) + values[0]) and values[0] in (0, 1)
+    return (counted(y) if bounded and not isinstance(recipe.loss, Hinge) else None), False
+
+
+def counted(y: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """Return the values of y if they are the numbers from 0, or 1, to K, as classes are numbered; K at least 3."""
+    if y.dtype.kind not in "iuf":
+        return None
+    values = np.unique(y)
     few = 2 < len(values) <= min(MOST_CLASSES, len(y) // 3)
-    return (values, False) if bounded and counted and few and not isinstance(recipe.loss, Hinge) else (None, False)
+    in_a_row = few and values[0] in (0, 1) and np.array_equal(values, np.arange(len(values)) + values[0])
+    return values if in_a_row else None
 
 
 def r2(y: Array, predictions: Array) -> float:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from unstuck.diagnosis.changes import as_classes, output
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
+from unstuck.diagnosis.problem import counted
+from unstuck.functions.losses import Poisson
 
 
 def examine(evidence: Evidence) -> Finding | None:
     """See whether more than two classes are coded as numbers of one unit."""
-    classes = evidence.problem.classes
-    if classes is None or evidence.network.outputs > 1 or len(classes) < 3:
+    problem = evidence.problem
+    if evidence.network.outputs > 1 or problem.y.ndim > 1 or isinstance(evidence.recipe.loss, Poisson):
+        return None
+    classes = counted(problem.y)
+    if classes is None:
         return None
     f = output(evidence.recipe).activation
     return Finding(
@@ -20,6 +25,6 @@ def examine(evidence: Evidence) -> Finding | None:
             f"y takes only the values {', '.join(map(str, classes[:8]))}, and the network has one output",
             "a single number can only separate classes that lie in a row, in the order of their numbers",
         ),
-        suspicion=0.9,
+        suspicion=0.9 if problem.classes is not None else 0.6,
         fixes=(Fix("one softmax unit a class, with cross-entropy", as_classes),),
     )

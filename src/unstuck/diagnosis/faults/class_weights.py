@@ -19,7 +19,7 @@ def examine(evidence: Evidence) -> Finding | None:
     else:
         values = [weight for _, weight in weights]
         ratio = max([*values, 1.0]) / min([*values, 1.0])
-        suspicion, text = (0.75 if ratio > 30 else 0.3 if ratio > 5 else 0.1), str(dict(weights))
+        suspicion, text = (0.85 if ratio > 30 else 0.3 if ratio > 5 else 0.1), str(dict(weights))
     return Finding(
         "class_weights",
         f"The class weights differ by a factor of up to {ratio:.3g}.",

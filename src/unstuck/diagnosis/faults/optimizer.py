@@ -35,7 +35,7 @@ def _odd(optimizer: Optimizer) -> tuple[list[str], float]:
             continue
         if name == "epsilon" and (value >= 1e-3 or value < 1e-14):
             odd.append(f"epsilon {value:g} instead of {normal:g}")
-            suspicion = max(suspicion, 0.75 if value >= 1e-2 else 0.35)
+            suspicion = max(suspicion, 0.9 if value >= 0.1 else 0.75 if value >= 1e-2 else 0.35)
         elif name != "epsilon" and 0 < value < 1 and (1 - value < (1 - normal) / 5 or value < normal - 0.5):
             odd.append(f"{name} {value:g} instead of {normal:g}")
             suspicion = max(suspicion, 0.7 if 1 - value < (1 - normal) / 20 else 0.4)

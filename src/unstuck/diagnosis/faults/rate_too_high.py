@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unstuck.diagnosis.changes import rate_of, with_best_rate
 from unstuck.diagnosis.evidence import Evidence
+from unstuck.diagnosis.faults.usual_rates import decades_above
 from unstuck.diagnosis.finding import Finding, Fix
 
 
@@ -17,13 +18,10 @@ def examine(evidence: Evidence) -> Finding | None:
     dead = max(layer.dead for layer in evidence.end.layers) > 0.9 > max(layer.dead for layer in evidence.start.layers)
     if not (beyond or evidence.diverged or ratio > 3 or dead):
         return None
-    suspicion = 0.15
-    if ratio > 8:
-        suspicion = 0.55
-    if ratio > 25:
-        suspicion = 0.75
+    suspicion = 0.65 if ratio > 25 else 0.5 if ratio > 8 else 0.15
     if (beyond or evidence.diverged) and ratio > 2:
-        suspicion = max(suspicion, 0.8)
+        suspicion = max(suspicion, 0.7)
+    suspicion = min(0.92, suspicion + 0.15 * decades_above(evidence.recipe, rate))
     numbers = [
         f"after {sweep.updates} updates the loss is {sweep.loss_at(rate):.3g} at rate {rate:g}, "
         f"{min(sweep.losses):.3g} at rate {sweep.best:.1g}; it started at {sweep.start:.3g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unstuck.diagnosis.changes import rate_of, with_best_rate
 from unstuck.diagnosis.evidence import Evidence
+from unstuck.diagnosis.faults.usual_rates import decades_below
 from unstuck.diagnosis.finding import Finding, Fix
 
 
@@ -14,13 +15,9 @@ def examine(evidence: Evidence) -> Finding | None:
         return None
     ratio = sweep.best / rate
     moved = max(evidence.moved)
-    suspicion = 0.1
-    if ratio >= 10:
-        suspicion = 0.35
-    if ratio >= 30 and (moved < 0.3 or evidence.falling > 0.005):
-        suspicion = 0.65
-    if ratio >= 100 and (moved < 0.2 or evidence.falling > 0.005):
-        suspicion = 0.8
+    slow = moved < 0.3 or evidence.falling > 0.005
+    suspicion = 0.55 if ratio >= 100 and slow else 0.45 if ratio >= 30 and slow else 0.3 if ratio >= 10 else 0.1
+    suspicion = min(0.92, suspicion + 0.15 * decades_below(evidence.recipe, rate))
     return Finding(
         "rate_too_low",
         f"The learning rate {rate:g} is about {ratio:.2g} times too low.",
