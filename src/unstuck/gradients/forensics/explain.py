@@ -22,7 +22,8 @@ from unstuck.gradients.check import check_gradient
 from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.lines import backward_pass
 from unstuck.gradients.forensics.mistakes import Mistake, fewest_mistakes, of_relation
-from unstuck.gradients.forensics.recognise import Recognised, recognise
+from unstuck.gradients.forensics.recognise import recognise
+from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.gradients.forensics.relations import relation
 from unstuck.gradients.forensics.replay import Replay
 from unstuck.gradients.numeric import slope

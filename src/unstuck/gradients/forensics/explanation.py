@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from unstuck.gradients.forensics.mistakes import Mistake
-from unstuck.gradients.forensics.recognise import Recognised
+from unstuck.gradients.forensics.recognised import Recognised
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from unstuck.functions.activations import Activation, LeakyReLU
 from unstuck.functions.losses import Loss
 from unstuck.functions.pairs import sensible_pair
-from unstuck.gradients.forensics.recognise import TERMS, Recognised
+from unstuck.gradients.forensics.recognised import TERMS, Recognised
 
 DERIVATIVES = {
     "sigmoid": "a{k} * (1 - a{k})",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from unstuck.functions.losses import SquaredError
 from unstuck.functions.pairs import sensible_pair
-from unstuck.gradients.forensics.recognise import Recognised, described
+from unstuck.gradients.forensics.recognised import Recognised, described
 from unstuck.gradients.forensics.relations import Relation
 from unstuck.gradients.forensics.replay import Candidate, Explained
 from unstuck.gradients.forensics.variants import SENTENCES

@@ -12,114 +12,18 @@ the numbers do not show is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import ClassVar
 
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.functions.activations import (
-    ELU,
-    GELU,
-    SELU,
-    Activation,
-    Exponential,
-    HardSigmoid,
-    Identity,
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from unstuck.functions.losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    Hinge,
-    Huber,
-    Loss,
-    Poisson,
-    SquaredError,
-)
+from unstuck.functions.activations import Activation
+from unstuck.functions.losses import Loss
 from unstuck.gradients.forensics.arrangement import Arrangement, Layer, arrangements
+from unstuck.gradients.forensics.candidates import HIDDEN, LOGARITHMS, LOSSES, MIXED, OUTPUT
+from unstuck.gradients.forensics.recognised import TERMS, Recognised
 from unstuck.subjects.handwritten import HandWritten
 
-
-class UnclippedCategorical(CategoricalCrossEntropy):
-    """-sum_k y_k log(a_k + `added`), which people write, 0 log 0 being 0."""
-
-    added: ClassVar[float] = 0.0
-
-    def per_row(self, Y: Array, A: Array) -> Array:
-        """Return l_r for every row, of shape (n,)."""
-        return np.where(Y == 0, 0, -Y * np.log(A + self.added)).sum(axis=1)
-
-    def derivative(self, Y: Array, A: Array) -> Array:
-        """Return dl_r/dA, of shape (n, o)."""
-        return np.where(Y == 0, 0, -Y / (A + self.added))
-
-
-class UnclippedBinary(BinaryCrossEntropy):
-    """-y log(a + `added`) - (1 - y) log(1 - a + `added`), which people write."""
-
-    added: ClassVar[float] = 0.0
-
-    def element(self, y: Array, a: Array) -> Array:
-        """Return l(y, a), elementwise."""
-        yes = np.where(y == 0, 0, y * np.log(a + self.added))
-        no = np.where(y == 1, 0, (1 - y) * np.log(1 - a + self.added))
-        return -yes - no
-
-    def slope(self, y: Array, a: Array) -> Array:
-        """Return dl/da, elementwise."""
-        return np.where(y == 1, 0, (1 - y) / (1 - a + self.added)) - np.where(y == 0, 0, y / (a + self.added))
-
-
-def _with_added(loss: type[Loss], added: float, **fields: str) -> Loss:
-    made: Loss = type(f"{loss.__name__}{added:g}", (loss,), {"added": added})(**fields)
-    return made
-
-
-HIDDEN: tuple[Activation, ...] = (
-    Sigmoid(),
-    Tanh(),
-    ReLU(),
-    LeakyReLU(),
-    Identity(),
-    LeakyReLU(slope=0.1),
-    LeakyReLU(slope=0.2),
-    ELU(),
-    SELU(),
-    GELU(),
-    SiLU(),
-    Softplus(),
-    Softsign(),
-    HardSigmoid(),
-    Softmax(),
-)
-OUTPUT = (*HIDDEN, Exponential())
-LOSSES: tuple[Loss, ...] = (
-    SquaredError(outputs="sum"),
-    CategoricalCrossEntropy(),
-    BinaryCrossEntropy(outputs="sum"),
-    AbsoluteError(outputs="sum"),
-    Huber(outputs="sum"),
-    Hinge(outputs="sum"),
-    Poisson(outputs="sum"),
-)
-ADDED = (0.0, 1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
-LOGARITHMS: dict[str, list[Loss]] = {
-    "softmax": [_with_added(UnclippedCategorical, added) for added in ADDED],
-    "sigmoid": [_with_added(UnclippedBinary, added, outputs="sum") for added in ADDED],
-}
-"""Losses that are tried on outputs of these kinds, with what is added to the probability before its logarithm."""
-MIXED: tuple[Activation, ...] = (Sigmoid(), Tanh(), ReLU(), LeakyReLU(), ELU(), SiLU(), Softplus(), GELU(), Identity())
-"""Those that are tried where hidden layers differ."""
 POINTS = 14
 SCREENED = 5
 FEWEST = 3
@@ -132,112 +36,6 @@ MOST_ORDERS = 4
 """Arrangements of a person's arrays that are tried with hidden layers of different activations."""
 MOST_MIXED = 3
 """Hidden layers of different activations are looked for up to so many of them."""
-
-TERMS: dict[str, tuple[bool, Callable[[Array], float], Callable[[Array], Array]]] = {
-    "sum W²": (False, lambda W: float(np.sum(W * W)), lambda W: 2 * W),
-    "sum b²": (True, lambda b: float(np.sum(b * b)), lambda b: 2 * b),
-    "sum |W|": (False, lambda W: float(np.abs(W).sum()), np.sign),
-    "sum |b|": (True, lambda b: float(np.abs(b).sum()), np.sign),
-    "sum W": (False, lambda W: float(W.sum()), np.ones_like),
-    "sum b": (True, lambda b: float(b.sum()), np.ones_like),
-}
-"""The terms of a penalty: whether it is of the biases, its value and its derivative."""
-
-
-@dataclass(frozen=True)
-class Recognised:
-    """A network that reproduces the loss.
-
-    Attributes:
-        arrangement: its layers and data.
-        activations: of every layer.
-        loss: with its outputs and rows summed.
-        scale: alpha, which multiplies that sum.
-        penalty: the coefficients of TERMS that are not zero.
-        left_over: the largest difference from the person's loss, relative to it.
-    """
-
-    arrangement: Arrangement
-    activations: tuple[Activation, ...]
-    loss: Loss
-    scale: float
-    penalty: dict[str, float] = field(default_factory=dict)
-    left_over: float = 0.0
-
-    def without_additions(self) -> Recognised:
-        """Return it without what is added before a logarithm, as its gradient is mostly written."""
-        if not getattr(self.loss, "added", 0.0):
-            return self
-        return replace(self, loss=next(loss for loss in LOSSES if loss.kind == self.loss.kind))
-
-    def forward(self, w: Array) -> list[tuple[Array, Array, Array]]:
-        """Return x, z and a of every layer, each of n rows."""
-        x = self.arrangement.X
-        traces: list[tuple[Array, Array, Array]] = []
-        for depth, (layer, f) in enumerate(zip(self.arrangement.layers, self.activations, strict=True)):
-            z = x @ layer.weights(w) + layer.biases(w)
-            a = f.value(z)
-            traces.append((x, z, a))
-            factor = self.arrangement.factor(depth)
-            x = a if factor is None else a * factor
-        return traces
-
-    def penalty_gradient(self, name: str, parameters: Array) -> Array:
-        """Return the derivative of the penalty's term on W or b, "W" or "b", by those parameters."""
-        g = np.zeros_like(parameters)
-        for term, coefficient in self.penalty.items():
-            on_biases, _, derivative = TERMS[term]
-            if on_biases == (name == "b"):
-                g += coefficient * derivative(parameters)
-        return g
-
-    def gradient(self, w: Array) -> Array:
-        """Return dL/dw by backprop, in the person's layout, of shape (P,)."""
-        g = np.zeros_like(w)
-        traces = self.forward(w)
-        da = self.loss.derivative(self.arrangement.Y, traces[-1][2]) * self.scale
-        for depth in reversed(range(len(traces))):
-            layer, f, (x, z, a) = self.arrangement.layers[depth], self.activations[depth], traces[depth]
-            factor = self.arrangement.factor(depth)
-            delta = f.backward(z, a, da if factor is None else da * factor)
-            W = layer.weights(w)
-            layer.weights(g)[...] = x.T @ delta + self.penalty_gradient("W", W)
-            if layer.b is not None:
-                b = layer.biases(w)
-                layer.b.of(g)[...] = (delta.sum(axis=0) + self.penalty_gradient("b", b)).reshape(layer.b.shape)
-            da = delta @ W.T
-        return g
-
-    def __str__(self) -> str:
-        widths = "-".join(map(str, self.arrangement.widths))
-        activations = ", ".join(map(described, self.activations))
-        terms = [self._reduction()]
-        terms += [f"{coefficient:.6g} {term}" for term, coefficient in self.penalty.items()]
-        if any(factor is not None for factor in self.arrangement.dropped):
-            activations += f", dropout times {self.arrangement.keeps:g}"
-        return f"{widths}, {activations}; loss = {' + '.join(terms)}"
-
-    def _reduction(self) -> str:
-        n, o = self.arrangement.Y.shape
-        name = self.loss.kind.replace("_", " ")
-        if added := getattr(self.loss, "added", 0.0):
-            name += f" of p + {added:g}"
-        for factor, half in ((1.0, ""), (0.5, "half the "), (2.0, "twice the ")):
-            for divided, words in (
-                (1, "summed over outputs and rows"),
-                (n, "summed over the outputs, averaged over the rows"),
-                (o, "averaged over the outputs, summed over the rows"),
-                (n * o, "averaged over outputs and rows"),
-            ):
-                if abs(self.scale * divided / factor - 1) < 1e-8:
-                    return f"{half}{name} {words if o > 1 else words.split(', ')[-1]}"
-        return f"{self.scale:.6g} times the {name} summed over outputs and rows"
-
-
-def described(f: Activation) -> str:
-    """Return the name of an activation, with its slope where it has one."""
-    slope = f"({f.slope:g})" if isinstance(f, LeakyReLU) else ""
-    return f.kind.replace("_", " ") + slope
 
 
 def points_around(w: Array, layers: tuple[Layer, ...], count: int, seed: int = 0) -> list[Array]:

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.gradients.forensics.arrangement import Layer
-from unstuck.gradients.forensics.recognise import TERMS, Recognised, points_around
+from unstuck.gradients.forensics.recognise import points_around
+from unstuck.gradients.forensics.recognised import TERMS, Recognised
 from unstuck.gradients.forensics.variants import (
     SENTENCES,
     bias_gradients,
