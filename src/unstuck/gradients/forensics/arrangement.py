@@ -40,6 +40,11 @@ class Layer:
         return np.zeros(self.outputs) if self.b is None else self.b.of(w).reshape(-1)
 
     @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Its W, and its b if it has one."""
+        return (self.W,) if self.b is None else (self.W, self.b)
+
+    @property
     def inputs(self) -> int:
         """I, the length of its input."""
         return self.W.shape[1 if self.transposed else 0]
@@ -73,6 +78,15 @@ class Arrangement:
     def factor(self, depth: int) -> Array | None:
         """Return what the activations of a layer, counted from 0, are multiplied by."""
         return self.dropped[depth] if self.dropped else None
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Those of all layers, from the first to the last."""
+        return tuple(block for layer in self.layers for block in layer.blocks)
+
+    def number_of(self, name: str) -> int:
+        """Return the number of the layer, from 1, that a block of this name is of."""
+        return next(k for k, layer in enumerate(self.layers, 1) if name in {block.name for block in layer.blocks})
 
     @property
     def widths(self) -> tuple[int, ...]:

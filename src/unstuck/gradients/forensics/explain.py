@@ -11,8 +11,7 @@ unexplained, with what narrows it down.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import compress
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,10 +20,10 @@ from unstuck.errors import SubjectError
 from unstuck.gradients.check import check_gradient
 from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.lines import backward_pass
-from unstuck.gradients.forensics.mistakes import Mistake, fewest_mistakes, of_relation
+from unstuck.gradients.forensics.mistakes import fewest_mistakes, of_relation
 from unstuck.gradients.forensics.recognise import recognise
 from unstuck.gradients.forensics.recognised import Recognised
-from unstuck.gradients.forensics.relations import relation
+from unstuck.gradients.forensics.relations import Relation, relation
 from unstuck.gradients.forensics.replay import Replay
 from unstuck.gradients.numeric import slope
 from unstuck.gradients.probes import probe, random_numbers_kept, rows_of
@@ -105,9 +104,9 @@ def _with_some_rows(subject: HandWritten) -> HandWritten:
 
 def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     replay = Replay(network, subject.gradient, subject.w)
-    right = [network.gradient(w) for w in replay.points]
-    wrong = [block for block in subject.blocks if _differ(block, replay.given, right, TOLERANCE)]
-    slightly = [block for block in subject.blocks if _differ(block, replay.given, right, ROUNDING)]
+    measured = Measured(subject.blocks, replay.points, replay.given, [network.gradient(w) for w in replay.points])
+    wrong = measured.wrong(TOLERANCE)
+    slightly = measured.wrong(ROUNDING)
     if not slightly:
         return Explanation(network, (), (), (), ())
     found = replay.explain()
@@ -117,25 +116,15 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     if not wrong:
         return Explanation(network, (), (), (), ())
     explained = {one.block for one in found.explained}
-    unexplained: list[str] = []
-    evidence: list[str] = []
-    for block in wrong:
-        if block.name in explained:
-            continue
-        related = relation(block, subject.blocks, replay.points, replay.given, right)
-        if related is not None:
-            mistakes.append(of_relation(related, _layer_of(network, block)))
-        else:
-            unexplained.append(block.name)
-            evidence.append(_evidence(block, replay.given, right))
-    if unexplained:
+    related, remarks = measured.related([block for block in wrong if block.name not in explained])
+    mistakes += [of_relation(one, network.arrangement.number_of(one.block)) for one in related]
+    if remarks:
         judged = {block.name: block.verdict for block in check_gradient(subject).blocks}
-        wrong = [block for block in wrong if block.name not in unexplained or judged[block.name] == "WRONG"]
-        kept = [judged[name] == "WRONG" for name in unexplained]
-        unexplained, evidence = list(compress(unexplained, kept)), list(compress(evidence, kept))
+        wrong = [block for block in wrong if block.name not in remarks or judged[block.name] == "WRONG"]
+        remarks = {name: remark for name, remark in remarks.items() if judged[name] == "WRONG"}
     lines = tuple(backward_pass(network)) if wrong else ()
     names = tuple(block.name for block in wrong)
-    return Explanation(network, names, tuple(mistakes), tuple(unexplained), tuple(evidence), lines)
+    return Explanation(network, names, tuple(mistakes), tuple(remarks), tuple(remarks.values()), lines)
 
 
 def _unrecognised(subject: HandWritten) -> Explanation:
@@ -151,19 +140,42 @@ def _unrecognised(subject: HandWritten) -> Explanation:
     points = [subject.w + size * random.normal(size=subject.w.shape) for _ in range(POINTS)]
     given = [subject.gradient(w) for w in points]
     right = [np.nan_to_num(_numeric(subject, w)) for w in points]
-    wrong = [block for block in subject.blocks if _differ(block, given, right, TOLERANCE)]
-    mistakes: list[Mistake] = []
-    unexplained: list[str] = []
-    remarks: list[str] = []
-    for block in wrong:
-        related = relation(block, subject.blocks, points, given, right)
-        if related is None:
-            unexplained.append(block.name)
-            remarks.append(_evidence(block, given, right))
-        else:
-            mistakes.append(of_relation(related, 0))
+    measured = Measured(subject.blocks, points, given, right)
+    wrong = measured.wrong(TOLERANCE)
+    related, remarks = measured.related(wrong)
+    mistakes = tuple(of_relation(one, 0) for one in related)
     names = tuple(block.name for block in wrong)
-    return Explanation(None, names, tuple(mistakes), tuple(unexplained), tuple(remarks))
+    return Explanation(None, names, mistakes, tuple(remarks), tuple(remarks.values()))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The gradient given, and the right one, at some points."""
+
+    blocks: Sequence[Block]
+    points: Sequence[Array]
+    given: Sequence[Array]
+    right: Sequence[Array]
+
+    def wrong(self, tolerance: float) -> list[Block]:
+        """Return the blocks that differ by more, relative to their norm."""
+        return [block for block in self.blocks if _differ(*self._of(block), tolerance)]
+
+    def related(self, wrong: Sequence[Block]) -> tuple[list[Relation], dict[str, str]]:
+        """Return the relations of wrong blocks with the right gradient, and by name what is known of the others."""
+        found: list[Relation] = []
+        remarks: dict[str, str] = {}
+        for block in wrong:
+            one = relation(block, self.blocks, self.points, self.given, self.right)
+            if one is not None:
+                found.append(one)
+            else:
+                remarks[block.name] = _evidence(block.name, *self._of(block))
+        return found, remarks
+
+    def _of(self, block: Block) -> tuple[Array, Array]:
+        g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (self.given, self.right))
+        return g, G
 
 
 def _numeric(subject: HandWritten, w: Array) -> Array:
@@ -178,24 +190,17 @@ def _numeric(subject: HandWritten, w: Array) -> Array:
     return np.array([along(place) for place in range(len(w))])
 
 
-def _differ(block: Block, given: Sequence[Array], right: Sequence[Array], tolerance: float) -> bool:
-    g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (given, right))
+def _differ(g: Array, G: Array, tolerance: float) -> bool:
     return bool(np.linalg.norm(g - G) > tolerance * max(float(np.linalg.norm(g)), float(np.linalg.norm(G)), 1e-12))
 
 
-def _layer_of(network: Recognised, block: Block) -> int:
-    layers = network.arrangement.layers
-    return next(k for k, layer in enumerate(layers, start=1) if block in (layer.W, layer.b))
-
-
-def _evidence(block: Block, given: Sequence[Array], right: Sequence[Array]) -> str:
-    g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (given, right))
+def _evidence(name: str, g: Array, G: Array) -> str:
     norms = float(np.linalg.norm(g)), float(np.linalg.norm(G))
     cosine = float(g @ G) / (norms[0] * norms[1]) if all(norms) else 0.0
     wrong = np.abs(g - G) > TOLERANCE * (np.abs(G) + np.abs(G).max())
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     length = norms[0] / norms[1] if norms[1] else np.inf
     return (
-        f"{block.name}: {wrong.mean():.0%} of its entries are wrong; it points {angle:.0f}° away from the right "
+        f"{name}: {wrong.mean():.0%} of its entries are wrong; it points {angle:.0f}° away from the right "
         f"gradient and is {length:.3g} times as long"
     )

@@ -71,7 +71,7 @@ def _read_as_difference(network: Recognised, found: Candidate) -> Candidate:
     """Read 2 (a - y) without f' as twice a - y, which saves a mistake where half of it was found."""
     top, left_out = len(network.activations) - 1, "derivative left out"
     last = network.arrangement.layers[top]
-    here = [one for one in found.explained if one.block in {block.name for block in (last.W, last.b) if block}]
+    here = [one for one in found.explained if one.block in {block.name for block in last.blocks}]
     own = [one for one in here if left_out in one.ways]
     if not isinstance(network.loss, SquaredError) or not own:
         return found
@@ -94,7 +94,7 @@ def _mistakes(network: Recognised, found: Candidate) -> Iterator[Mistake]:
     sent_back = {(depth, where): way for depth, where, way in found.mistakes}
 
     def named(depth: int) -> list[str]:
-        return [block.name for block in (layers[depth].W, layers[depth].b) if block is not None]
+        return [block.name for block in layers[depth].blocks]
 
     def below(depth: int) -> tuple[str, ...]:
         return tuple(name for k in reversed(range(depth)) for name in named(k))
@@ -150,7 +150,10 @@ def _factors(network: Recognised, explained: Sequence[Explained]) -> Iterator[Mi
         return
     for one in missing:
         yield Mistake(
-            "missing", _number(network, one), (one.block,), f"{one.block}: the gradient of the data is missing"
+            "missing",
+            network.arrangement.number_of(one.block),
+            (one.block,),
+            f"{one.block}: the gradient of the data is missing",
         )
     of_whole = {1.0} | {one.ratio for one in explained if one.ratio} | _of_penalties(explained)
     readings = [[*_ratios(network, explained, whole), *_penalties(network, explained, whole)] for whole in of_whole]
@@ -169,7 +172,7 @@ def _ratios(network: Recognised, explained: Sequence[Explained], whole: float) -
     if not _is_one(whole):
         yield Mistake("factor", 0, tuple(ratios), f"the whole gradient is {_times(whole, network)}")
     layers = network.arrangement.layers
-    names = [[b.name for b in (layer.W, layer.b) if b is not None and b.name in ratios] for layer in layers]
+    names = [[block.name for block in layer.blocks if block.name in ratios] for layer in layers]
     so_far = 1.0
     for depth in reversed(range(len(layers))):
         here_and_below = [name for k in range(depth, -1, -1) for name in names[k]]
@@ -225,11 +228,6 @@ def _penalties(network: Recognised, explained: Sequence[Explained], whole: float
             f"{ones[0].wanted[k]:.4g}{w}: {_times(number, network)}",
         }[kind]
         yield Mistake(kind, 0, tuple(one.block for one in ones), text)
-
-
-def _number(network: Recognised, one: Explained) -> int:
-    layers = network.arrangement.layers
-    return next(k for k, layer in enumerate(layers, 1) if one.block in {b.name for b in (layer.W, layer.b) if b})
 
 
 def _rounded(number: float, digits: int) -> float:

@@ -11,18 +11,20 @@ the numbers do not show is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import compress, product
 
 import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
-from unstuck.gradients.forensics.arrangement import Arrangement, Layer, arrangements
+from unstuck.gradients.forensics.arrangement import Arrangement, arrangements
 from unstuck.gradients.forensics.candidates import HIDDEN, LOGARITHMS, LOSSES, MIXED, OUTPUT
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
 from unstuck.subjects.handwritten import HandWritten
+from unstuck.subjects.layout import Block
 
 POINTS = 14
 SCREENED = 5
@@ -38,51 +40,72 @@ MOST_MIXED = 3
 """Hidden layers of different activations are looked for up to so many of them."""
 
 
-def points_around(w: Array, layers: tuple[Layer, ...], count: int, seed: int = 0) -> list[Array]:
+def points_around(w: Array, blocks: Sequence[Block], count: int, seed: int = 0) -> list[Array]:
     """Return some parameters like w: each block moved by about half its size, or by 0.1 where it is all zeros."""
     random = np.random.default_rng(seed)
     spread = np.zeros_like(w)
-    for layer in layers:
-        for block in filter(None, (layer.W, layer.b)):
-            spread[block.part] = np.sqrt(np.mean(w[block.part] ** 2)) / 2 or 0.1
+    for block in blocks:
+        spread[block.part] = np.sqrt(np.mean(w[block.part] ** 2)) / 2 or 0.1
     return [w + spread * random.normal(size=w.shape) for _ in range(count)]
 
 
 def recognise(subject: HandWritten) -> Recognised | None:
     """Return a network that computes the subject's loss, or None where none of those known does."""
     with np.errstate(all="ignore"):
-        usual_first = list(arrangements(subject.blocks, subject.data))
+        theirs = Theirs(subject)
+        usual_first = [Screen(arrangement, theirs) for arrangement in arrangements(subject.blocks, subject.data)]
         for alike, tried in ((True, usual_first), (False, usual_first[:MOST_ORDERS])):
-            for arrangement in tried:
-                points = points_around(subject.w, arrangement.layers, POINTS)
-                first = subject.loss_as_returned(points[0])
-                tolerance = ROUNDING.get(getattr(first, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
-                screen = Screen(arrangement, _flipped(points[0], SCREENED), subject.cost, tolerance)
+            for screen in tried:
                 for activations, loss in screen.passing(alike):
-                    losses = np.array([subject.cost(w) for w in points])
-                    found = _fitted(arrangement, activations, loss, points, losses, tolerance)
+                    found = _fitted(screen.arrangement, activations, loss, theirs)
                     if found is not None:
                         return found
     return None
 
 
-def _flipped(w: Array, count: int) -> list[Array]:
-    """Return w with random signs: sums of squares and of sizes, the usual penalties, are the same for all of them."""
-    random = np.random.default_rng(2)
-    return [w * random.choice([-1.0, 1.0], size=w.shape) for _ in range(count)]
+class Theirs:
+    """The person's loss at some points, each called when it is first asked for.
+
+    Attributes:
+        points: at which a network has to make the same loss.
+        flipped: the first of them with random signs: sums of squares and of sizes, the usual penalties, are the same
+            for all of them.
+    """
+
+    def __init__(self, subject: HandWritten):
+        self.subject = subject
+        self.points = points_around(subject.w, subject.blocks, POINTS)
+        random = np.random.default_rng(2)
+        signs = [random.choice([-1.0, 1.0], size=subject.w.shape) for _ in range(SCREENED)]
+        self.flipped = [self.points[0] * sign for sign in signs]
+
+    @cached_property
+    def losses(self) -> Array:
+        """At the points."""
+        return np.array([self.subject.cost(w) for w in self.points])
+
+    @cached_property
+    def flipped_losses(self) -> Array:
+        """At the flipped points."""
+        return np.array([self.subject.cost(w) for w in self.flipped])
+
+    @cached_property
+    def tolerance(self) -> float:
+        """What rounding may leave over, relative to the loss."""
+        returned = self.subject.loss_as_returned(self.points[0])
+        return ROUNDING.get(getattr(returned, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
 
 
 class Screen:
     """Finds the activations and losses whose differences between some points are in proportion to the person's."""
 
-    def __init__(self, arrangement: Arrangement, points: list[Array], cost: Callable[[Array], float], tolerance: float):
+    def __init__(self, arrangement: Arrangement, theirs: Theirs):
         self.arrangement = arrangement
-        losses = np.array([cost(w) for w in points])
+        losses = theirs.flipped_losses
         finite = np.isfinite(losses)
-        self.points = [w for w, is_finite in zip(points, finite, strict=True) if is_finite]
+        self.points = list(compress(theirs.flipped, finite))
         self.differences = losses[finite] - losses[finite][:1]
-        self.allowed = 1e4 * tolerance * np.abs(losses[finite]).max(initial=0)
-        self.Y = np.tile(arrangement.Y, (len(self.points), 1))
+        self.allowed = 1e4 * theirs.tolerance * np.abs(losses[finite]).max(initial=0)
 
     def passing(self, alike: bool) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
         """Yield those that pass, with all hidden layers alike or not."""
@@ -99,7 +122,8 @@ class Screen:
     def _in_proportion(self, losses: Sequence[Loss], outputs: Array) -> list[Loss]:
         """Return those of some losses that pass, with the outputs at the first points, one after another."""
         n = len(self.arrangement.Y)
-        per_row = np.array([loss.per_row(self.Y[: len(outputs)], outputs) for loss in losses])
+        Y = np.tile(self.arrangement.Y, (len(outputs) // n, 1))
+        per_row = np.array([loss.per_row(Y, outputs) for loss in losses])
         sums = per_row.reshape(len(losses), -1, n).sum(axis=2)
         made, wanted = sums - sums[:, :1], self.differences[: sums.shape[1]]
         along = (made @ wanted) / np.square(made).sum(axis=1)
@@ -108,21 +132,16 @@ class Screen:
 
 
 def _fitted(
-    arrangement: Arrangement,
-    activations: tuple[Activation, ...],
-    loss: Loss,
-    points: list[Array],
-    losses: Array,
-    tolerance: float,
+    arrangement: Arrangement, activations: tuple[Activation, ...], loss: Loss, theirs: Theirs
 ) -> Recognised | None:
     """Return the network with its scale and penalty, if it reproduces the losses."""
-    candidate = Recognised(arrangement, activations, loss, 1.0)
+    candidate, points, losses = Recognised(arrangement, activations, loss, 1.0), theirs.points, theirs.losses
     sums = np.array([loss.per_row(arrangement.Y, candidate.forward(w)[-1][2]).sum() for w in points])
     penalties = np.array([[_term(arrangement, term, w) for term in TERMS] for w in points])
     usable = np.isfinite(losses) & np.isfinite(sums)
     if usable.sum() <= len(TERMS) + 2:
         return None
-    fitted = _coefficients(np.column_stack([sums, penalties])[usable], losses[usable], tolerance)
+    fitted = _coefficients(np.column_stack([sums, penalties])[usable], losses[usable], theirs.tolerance)
     if fitted is None or not fitted[0][0]:
         return None
     c, left_over = fitted

@@ -24,6 +24,7 @@ from unstuck.arrays import Array
 from unstuck.gradients.forensics.arrangement import Layer
 from unstuck.gradients.forensics.recognise import points_around
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
+from unstuck.gradients.forensics.relations import least_squares
 from unstuck.gradients.forensics.variants import (
     SENTENCES,
     bias_gradients,
@@ -105,7 +106,7 @@ class Replay:
     given: list[Array] = field(init=False)
 
     def __post_init__(self) -> None:
-        candidates = points_around(self.w, self.network.arrangement.layers, POINTS, seed=1)
+        candidates = points_around(self.w, self.network.arrangement.blocks, POINTS, seed=1)
         with np.errstate(all="ignore"):
             pairs = [(w, self.gradient(w)) for w in candidates]
         pairs = [(w, g) for w, g in pairs if np.isfinite(g).all()]
@@ -284,7 +285,7 @@ def _fit(
     data = [G] if np.any(G) else []
     between = [] if extra is None else [extra]
     size = np.linalg.norm(given)
-    if _least_squares([*data, *between, *shapes], given)[1] > TOLERANCE * size:
+    if least_squares([*data, *between, *shapes], given)[1] > TOLERANCE * size:
         return None
     for tolerance in (ROUNDING, TOLERANCE):
         for terms in (None, (0,), (1,), (2,), (0, 1), (0, 2)):
@@ -292,7 +293,7 @@ def _fit(
             columns = [*data, *between, *free]
             if (not columns and terms is not None) or len(given) <= len(columns):
                 continue
-            c, left = _least_squares(columns, given - as_wanted if terms is None else given)
+            c, left = least_squares(columns, given - as_wanted if terms is None else given)
             if left > tolerance * size:
                 continue
             s = float(c[0]) if data else 0.0
@@ -310,22 +311,6 @@ def _fit(
 
 def _together(arrays: list[Array]) -> Array:
     return np.concatenate([array.ravel() for array in arrays])
-
-
-def _least_squares(columns: list[Array], given: Array) -> tuple[Array, float]:
-    """Return the coefficients of the columns, and the norm of what they leave over.
-
-    By the normal equations, which a few columns of very many rows are solved by fastest, refined once.
-    """
-    c, left = np.zeros(len(columns)), given
-    F = np.column_stack(columns) if columns else np.zeros((len(given), 0))
-    norms = np.linalg.norm(F, axis=0)
-    norms[norms == 0] = 1
-    inverse = np.linalg.pinv(F.T @ F / np.outer(norms, norms), hermitian=True)
-    for _ in range(2):
-        c = c + inverse @ (left @ F / norms) / norms
-        left = given - F @ c
-    return c, float(np.linalg.norm(left))
 
 
 def _some(size: int, most: int, weights: Array) -> npt.NDArray[np.intp]:
