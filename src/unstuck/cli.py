@@ -171,10 +171,14 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
 
 @main.command()
 @click.argument("network", metavar="FILE.py[:NAME]")
+@click.option("--activations", help="Of the layers, where you want no others tried: tanh,sigmoid")
+@click.option("--loss", help="Where you want no other tried: binary_crossentropy")
 @click.option("--picture", type=PATH, help="A PNG of the error over each block.")
 @json_option
 @reports_errors
-def gradcheck(network: str, picture: Path | None, json_path: str | None) -> None:
+def gradcheck(
+    network: str, activations: str | None, loss: str | None, picture: Path | None, json_path: str | None
+) -> None:
     """Check the gradient of a network in your own Python file, and name the mistake in it.
 
     NAME is a HandWritten, a function that returns one, or an object; without it, the file itself has parameters, loss,
@@ -190,7 +194,7 @@ def gradcheck(network: str, picture: Path | None, json_path: str | None) -> None
     console = _console(json_path)
     check = check_gradient(subject)
     console.print(str(check), markup=False, highlight=False, soft_wrap=True)
-    explained = explain_gradient(subject)
+    explained = explain_gradient(subject, activations and [kind.strip() for kind in activations.split(",")], loss)
     console.print(f"\n{explained}", markup=False, highlight=False, soft_wrap=True)
     if picture is not None:
         save_figure(check.plot(), picture)

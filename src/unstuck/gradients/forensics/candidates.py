@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from unstuck.arrays import Array
+from unstuck.errors import RecipeError, SubjectError
 from unstuck.functions.activations import (
     ELU,
     GELU,
@@ -28,12 +32,15 @@ from unstuck.functions.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
+    Elementwise,
     Hinge,
     Huber,
     Loss,
     Poisson,
     SquaredError,
 )
+
+T = TypeVar("T", Activation, Loss)
 
 
 class UnclippedCategorical(CategoricalCrossEntropy):
@@ -106,3 +113,71 @@ LOGARITHMS: dict[str, list[Loss]] = {
 """Losses that are tried on outputs of these kinds, with what is added to the probability before its logarithm."""
 MIXED: tuple[Activation, ...] = (Sigmoid(), Tanh(), ReLU(), LeakyReLU(), ELU(), SiLU(), Softplus(), GELU(), Identity())
 """Those that are tried where hidden layers differ."""
+MOST_MIXED = 3
+"""Hidden layers of different activations are looked for up to so many of them."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What is tried: everything above, or what a person declared in its place.
+
+    Attributes:
+        activations: declared, of every layer; None where they are to be found.
+        loss: declared, with its outputs and rows summed; None where it is to be found.
+    """
+
+    activations: tuple[Activation, ...] | None = None
+    loss: Loss | None = None
+
+    def hidden(self, layers: int, alike: bool) -> Iterable[tuple[Activation, ...]]:
+        """Return the activations of so many hidden layers: alike in all of them, or not."""
+        if self.activations is not None:
+            return [self.activations[:-1]] if alike and len(self.activations) == layers + 1 else []
+        if alike:
+            return [(f,) * layers for f in HIDDEN] if layers else [()]
+        if not 1 < layers <= MOST_MIXED:
+            return []
+        return (one for one in product(MIXED, repeat=layers) if len(set(one)) > 1)
+
+    @property
+    def output(self) -> tuple[Activation, ...]:
+        """The activations of the last layer."""
+        return OUTPUT if self.activations is None else self.activations[-1:]
+
+    def losses(self, f: Activation) -> tuple[Loss, ...]:
+        """Return the losses of outputs that f made; a declared one also as it is written, of p + 1e-8."""
+        if self.loss is None:
+            return (*LOSSES, *LOGARITHMS.get(f.kind, ()))
+        written = (loss for losses in LOGARITHMS.values() for loss in losses if loss.kind == self.loss.kind)
+        return (self.loss, *written)
+
+
+def declared(activations: Sequence[Activation | str] | None, loss: Loss | str | None) -> Candidates:
+    """Return what a person declared as the only thing that is tried.
+
+    Args:
+        activations: of every layer, or their kinds; None leaves them open.
+        loss: or its kind; None leaves it open. Its reduction and factor are found, whatever they are here.
+
+    Raises:
+        SubjectError: when there is no such activation or loss.
+
+    >>> declared(["tanh", "identity"], "squared_error").activations
+    (Tanh(), Identity())
+    """
+    if isinstance(activations, str | Activation):
+        raise SubjectError(f"activations must be a sequence, one for each layer; got {activations!r}: write [...]")
+    chosen = None if activations is None else tuple(_member(Activation, one) for one in activations)
+    if chosen == ():
+        raise SubjectError("activations are one for each layer, and there are none: give them, or leave them out")
+    summed = None if loss is None else _member(Loss, loss)
+    if isinstance(summed, SquaredError):
+        summed = summed.replace(half=False)
+    return Candidates(chosen, summed.replace(outputs="sum") if isinstance(summed, Elementwise) else summed)
+
+
+def _member(family: type[T], given: object) -> T:
+    try:
+        return family.from_data(given)
+    except RecipeError as error:
+        raise SubjectError("; ".join(text for _, text in error.problems)) from None

@@ -17,10 +17,14 @@ import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.errors import SubjectError
+from unstuck.functions.activations import Activation
+from unstuck.functions.losses import Loss
 from unstuck.gradients.check import check_gradient
+from unstuck.gradients.forensics.candidates import declared
 from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.lines import backward_pass
 from unstuck.gradients.forensics.mistakes import fewest_mistakes, of_relation
+from unstuck.gradients.forensics.narrowed import narrowed
 from unstuck.gradients.forensics.recognise import recognise
 from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.gradients.forensics.relations import Relation, relation
@@ -40,14 +44,19 @@ MOST_NUMERIC = 600
 POINTS = 3
 
 
-def explain_gradient(subject: HandWritten) -> Explanation:
+def explain_gradient(
+    subject: HandWritten, activations: Sequence[Activation | str] | None = None, loss: Loss | str | None = None
+) -> Explanation:
     """Name the mistakes that make exactly the gradient of a subject.
 
     Args:
-        subject: with loss, gradient and data (X, y).
+        subject: with loss, gradient and data (X, y). Where it has predict, that helps to recognise the network.
+        activations: of every layer, or their kinds: then no others are tried. None finds them.
+        loss: or its kind: then no other is tried. Its reduction and factor are found in any case. None finds it.
 
     Raises:
-        SubjectError: when it has no gradient, or that is not finite at the start.
+        SubjectError: when it has no gradient, or that is not finite at the start; when an activation or loss is
+            unknown, or there is not one activation for each layer.
 
     >>> rng = np.random.default_rng(0)
     >>> X, Y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
@@ -63,6 +72,7 @@ def explain_gradient(subject: HandWritten) -> Explanation:
     >>> [mistake.text for mistake in said.mistakes]
     ['layer 1, in the biases: the derivative of the tanh is left out']
     """
+    candidates = declared(activations, loss)
     with random_numbers_kept(), np.errstate(all="ignore"):
         probes = probe(subject, subject.w, calls=0)
         if probes.obstacle:
@@ -70,9 +80,9 @@ def explain_gradient(subject: HandWritten) -> Explanation:
         subject = _with_some_rows(probes.subject)
         if not np.isfinite(subject.gradient(subject.w)).all():
             raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
-        network = recognise(subject)
+        network = recognise(subject, candidates)
         if network is None:
-            return _unrecognised(subject)
+            return replace(_unrecognised(subject), narrowed=narrowed(subject, candidates))
         readings = [_recognised(subject, one) for one in _readings(network)]
         best = min(readings, key=lambda said: (len(said.unexplained), len(said.wrong), len(said.mistakes)))
         if best.right and not readings[0].right:

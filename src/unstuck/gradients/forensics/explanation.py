@@ -21,6 +21,7 @@ class Explanation:
         evidence: what narrows those down.
         lines: the right backward pass, where the network was recognised.
         obstacle: why nothing can be said, or "".
+        narrowed: what is known of a network that was not recognised, or "".
     """
 
     recognised: Recognised | None
@@ -30,6 +31,7 @@ class Explanation:
     evidence: tuple[str, ...]
     lines: tuple[str, ...] = ()
     obstacle: str = ""
+    narrowed: str = ""
 
     @property
     def right(self) -> bool:
@@ -46,12 +48,14 @@ class Explanation:
             "evidence": list(self.evidence),
             "lines": list(self.lines),
             "obstacle": self.obstacle,
+            "narrowed": self.narrowed,
         }
 
     def __str__(self) -> str:
         if self.obstacle:
             return f"nothing can be said of the mistake: {self.obstacle}"
-        parts = [f"recognised: {self.recognised}" if self.recognised else "the network was not recognised"]
+        unknown = ": ".join(filter(None, ("the network was not recognised", self.narrowed)))
+        parts = [f"recognised: {self.recognised}" if self.recognised else unknown]
         if self.right:
             return "\n".join([*parts, ", ".join(["the gradient is right", *self.evidence])])
         parts.append(f"wrong: {', '.join(self.wrong)}")

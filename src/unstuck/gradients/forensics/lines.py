@@ -19,7 +19,7 @@ DERIVATIVES = {
 SLOPES = {
     "squared_error": ("(a{k} - Y)", 2.0),
     "absolute_error": ("np.sign(a{k} - Y)", 1.0),
-    "huber": ("np.clip(a{k} - Y, -1, 1)", 1.0),
+    "huber": ("np.clip(a{k} - Y, -{threshold:g}, {threshold:g})", 1.0),
     "binary_crossentropy": ("(a{k} - Y) / (a{k} * (1 - a{k}))", 1.0),
     "categorical_crossentropy": ("-Y / a{k}", 1.0),
     "hinge": ("-Y * (Y * a{k} < 1)", 1.0),
@@ -75,7 +75,7 @@ def _output(network: Recognised, f: Activation, loss: Loss, k: int) -> Iterator[
         yield f"delta{k} = {_scaled(f'(a{k} - Y)', network.scale, n, o)}"
         return
     slope, number = SLOPES[loss.kind]
-    slope = _scaled(slope.format(k=k), network.scale * number, n, o)
+    slope = _scaled(slope.format(k=k, threshold=getattr(loss, "threshold", 1.0)), network.scale * number, n, o)
     if f.kind == "softmax":
         axis = 0 if network.arrangement.in_columns else 1
         yield f"da{k} = {slope}"

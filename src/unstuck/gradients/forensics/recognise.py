@@ -11,124 +11,67 @@ the numbers do not show is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from itertools import compress, product
-
 import numpy as np
 
 from unstuck.arrays import Array
+from unstuck.errors import SubjectError
 from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
 from unstuck.gradients.forensics.arrangement import Arrangement, arrangements
-from unstuck.gradients.forensics.candidates import HIDDEN, LOGARITHMS, LOSSES, MIXED, OUTPUT
+from unstuck.gradients.forensics.candidates import Candidates
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
+from unstuck.gradients.forensics.screen import Screen
+from unstuck.gradients.forensics.theirs import Theirs
 from unstuck.subjects.handwritten import HandWritten
-from unstuck.subjects.layout import Block
 
-POINTS = 14
-SCREENED = 5
-FEWEST = 3
-"""Points at which most candidates are ruled out already."""
-ROUNDING = {8: 1e-11, 4: 1e-5, 2: 1e-2}
-"""What may be left over, relative to the loss, by the bytes of the number that the loss returns."""
 NOTHING = 1e-13
 """A term that is no more of the loss is rounding."""
 MOST_ORDERS = 4
 """Arrangements of a person's arrays that are tried with hidden layers of different activations."""
-MOST_MIXED = 3
-"""Hidden layers of different activations are looked for up to so many of them."""
 
 
-def points_around(w: Array, blocks: Sequence[Block], count: int, seed: int = 0) -> list[Array]:
-    """Return some parameters like w: each block moved by about half its size, or by 0.1 where it is all zeros."""
-    random = np.random.default_rng(seed)
-    spread = np.zeros_like(w)
-    for block in blocks:
-        spread[block.part] = np.sqrt(np.mean(w[block.part] ** 2)) / 2 or 0.1
-    return [w + spread * random.normal(size=w.shape) for _ in range(count)]
+def recognise(subject: HandWritten, candidates: Candidates | None = None) -> Recognised | None:
+    """Return a network that computes the subject's loss, or None where none of the candidates does.
 
-
-def recognise(subject: HandWritten) -> Recognised | None:
-    """Return a network that computes the subject's loss, or None where none of those known does."""
+    Raises:
+        SubjectError: when other than one activation for each layer was declared.
+    """
     with np.errstate(all="ignore"):
         theirs = Theirs(subject)
-        usual_first = [Screen(arrangement, theirs) for arrangement in arrangements(subject.blocks, subject.data)]
-        for alike, tried in ((True, usual_first), (False, usual_first[:MOST_ORDERS])):
-            for screen in tried:
-                for activations, loss in screen.passing(alike):
-                    found = _fitted(screen.arrangement, activations, loss, theirs)
-                    if found is not None:
-                        return found
+        usual_first = screens(theirs, candidates or Candidates())
+        for by_predictions in (True, False) if theirs.predictions is not None else (False,):
+            for alike, tried in ((True, usual_first), (False, usual_first[:MOST_ORDERS])):
+                for screen in tried:
+                    for activations, loss in screen.passing(alike, by_predictions):
+                        found = _fitted(screen.arrangement, activations, loss, theirs)
+                        if found is not None:
+                            return found
     return None
 
 
-class Theirs:
-    """The person's loss at some points, each called when it is first asked for.
-
-    Attributes:
-        points: at which a network has to make the same loss.
-        flipped: the first of them with random signs: sums of squares and of sizes, the usual penalties, are the same
-            for all of them.
-    """
-
-    def __init__(self, subject: HandWritten):
-        self.subject = subject
-        self.points = points_around(subject.w, subject.blocks, POINTS)
-        random = np.random.default_rng(2)
-        signs = [random.choice([-1.0, 1.0], size=subject.w.shape) for _ in range(SCREENED)]
-        self.flipped = [self.points[0] * sign for sign in signs]
-
-    @cached_property
-    def losses(self) -> Array:
-        """At the points."""
-        return np.array([self.subject.cost(w) for w in self.points])
-
-    @cached_property
-    def flipped_losses(self) -> Array:
-        """At the flipped points."""
-        return np.array([self.subject.cost(w) for w in self.flipped])
-
-    @cached_property
-    def tolerance(self) -> float:
-        """What rounding may leave over, relative to the loss."""
-        returned = self.subject.loss_as_returned(self.points[0])
-        return ROUNDING.get(getattr(returned, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
+def predicting(subject: HandWritten, candidates: Candidates) -> tuple[Arrangement, tuple[Activation, ...]] | None:
+    """Return a network that makes the subject's predictions, if there is one, whatever its loss."""
+    with np.errstate(all="ignore"):
+        theirs = Theirs(subject)
+        if theirs.predictions is None:
+            return None
+        for alike in (True, False):
+            for screen in screens(theirs, candidates)[: None if alike else MOST_ORDERS]:
+                for activations, _ in screen.forward(alike, by_predictions=True):
+                    return screen.arrangement, activations
+    return None
 
 
-class Screen:
-    """Finds the activations and losses whose differences between some points are in proportion to the person's."""
-
-    def __init__(self, arrangement: Arrangement, theirs: Theirs):
-        self.arrangement = arrangement
-        losses = theirs.flipped_losses
-        finite = np.isfinite(losses)
-        self.points = list(compress(theirs.flipped, finite))
-        self.differences = losses[finite] - losses[finite][:1]
-        self.allowed = 1e4 * theirs.tolerance * np.abs(losses[finite]).max(initial=0)
-
-    def passing(self, alike: bool) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
-        """Yield those that pass, with all hidden layers alike or not."""
-        if len(self.points) < FEWEST:
-            return
-        rows = FEWEST * len(self.arrangement.Y)
-        for hidden, last in _hidden_layers(self.arrangement, self.points, alike):
-            for f in OUTPUT:
-                losses = self._in_proportion((*LOSSES, *LOGARITHMS.get(f.kind, ())), f.value(last[:rows]))
-                if losses:
-                    for loss in self._in_proportion(losses, f.value(last)):
-                        yield (*hidden, f), loss
-
-    def _in_proportion(self, losses: Sequence[Loss], outputs: Array) -> list[Loss]:
-        """Return those of some losses that pass, with the outputs at the first points, one after another."""
-        n = len(self.arrangement.Y)
-        Y = np.tile(self.arrangement.Y, (len(outputs) // n, 1))
-        per_row = np.array([loss.per_row(Y, outputs) for loss in losses])
-        sums = per_row.reshape(len(losses), -1, n).sum(axis=2)
-        made, wanted = sums - sums[:, :1], self.differences[: sums.shape[1]]
-        along = (made @ wanted) / np.square(made).sum(axis=1)
-        apart = np.abs(wanted - along[:, None] * made).max(axis=1)  # NaN where the loss stays the same, or is infinite
-        return [loss for loss, difference in zip(losses, apart, strict=True) if difference <= self.allowed]
+def screens(theirs: Theirs, candidates: Candidates) -> list[Screen]:
+    """Return a screen for each arrangement of the person's arrays, the most usual first."""
+    arranged = list(arrangements(theirs.subject.blocks, theirs.subject.data))
+    counts = sorted({len(arrangement.layers) for arrangement in arranged})
+    if candidates.activations is not None and counts and len(candidates.activations) not in counts:
+        raise SubjectError(
+            f"{len(candidates.activations)} activations were declared, and your arrays make "
+            f"{' or '.join(map(str, counts))} layers: give one for each layer, the output's last"
+        )
+    return [Screen(arrangement, theirs, candidates) for arrangement in arranged]
 
 
 def _fitted(
@@ -147,42 +90,6 @@ def _fitted(
     c, left_over = fitted
     penalty = {term: float(value) for term, value in zip(TERMS, c[1:], strict=True) if value}
     return Recognised(arrangement, activations, loss, float(c[0]), penalty, left_over)
-
-
-def _hidden_layers(
-    arrangement: Arrangement, points: list[Array], alike: bool
-) -> Iterator[tuple[tuple[Activation, ...], Array]]:
-    """Yield hidden activations, alike or not, and the last layer's z at all points, one after another."""
-    below = arrangement.layers[:-1]
-    n, count = len(arrangement.X), len(points)
-    choices: Iterable[tuple[Activation, ...]] = ()
-    if alike:
-        choices = [(f,) * len(below) for f in HIDDEN] if below else [()]
-    elif 1 < len(below) <= MOST_MIXED:
-        choices = (one for one in product(MIXED, repeat=len(below)) if len(set(one)) > 1)
-    kept: dict[tuple[Activation, ...], Array] = {(): np.tile(arrangement.X, (count, 1))}
-    parameters = [
-        (np.array([layer.weights(w) for w in points]), np.array([layer.biases(w) for w in points])[:, None])
-        for layer in arrangement.layers
-    ]
-
-    def through(depth: int, x: Array) -> Array:
-        W, b = parameters[depth]
-        return (x.reshape(count, n, -1) @ W + b).reshape(count * n, -1)
-
-    def activations(hidden: tuple[Activation, ...]) -> Array:
-        if hidden not in kept:
-            made = hidden[-1].value(through(len(hidden) - 1, activations(hidden[:-1])))
-            factor = arrangement.factor(len(hidden) - 1)
-            if factor is not None:
-                made = made * np.tile(factor, (count, 1))
-            if len(hidden) == len(below):
-                return made
-            kept[hidden] = made
-        return kept[hidden]
-
-    for hidden in choices:
-        yield hidden, through(len(below), activations(hidden))
 
 
 def _term(arrangement: Arrangement, term: str, w: Array) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.functions.activations import Activation, LeakyReLU
-from unstuck.functions.losses import Loss
+from unstuck.functions.losses import Huber, Loss
 from unstuck.gradients.forensics.arrangement import Arrangement
 from unstuck.gradients.forensics.candidates import LOSSES
 
@@ -102,6 +102,8 @@ class Recognised:
         name = self.loss.kind.replace("_", " ")
         if added := getattr(self.loss, "added", 0.0):
             name += f" of p + {added:g}"
+        if isinstance(self.loss, Huber) and self.loss.threshold != 1:
+            name += f" of threshold {self.loss.threshold:g}"
         for factor, half in ((1.0, ""), (0.5, "half the "), (2.0, "twice the ")):
             for divided, words in (
                 (1, "summed over outputs and rows"),
@@ -115,6 +117,7 @@ class Recognised:
 
 
 def described(f: Activation) -> str:
-    """Return the name of an activation, with its slope where it has one."""
-    slope = f"({f.slope:g})" if isinstance(f, LeakyReLU) else ""
-    return f.kind.replace("_", " ") + slope
+    """Return the name of an activation, with its parameters where they are not the usual ones."""
+    values = [f"{value:g}" for name, value in f.to_data().items() if isinstance(value, float) and name != "kind"]
+    own = values and (isinstance(f, LeakyReLU) or f != type(f)())
+    return f.kind.replace("_", " ") + (f"({', '.join(values)})" if own else "")

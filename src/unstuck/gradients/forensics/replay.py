@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.gradients.forensics.arrangement import Layer
-from unstuck.gradients.forensics.recognise import points_around
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
 from unstuck.gradients.forensics.relations import least_squares
+from unstuck.gradients.forensics.theirs import points_around
 from unstuck.gradients.forensics.variants import (
     SENTENCES,
     bias_gradients,
