@@ -1,58 +1,26 @@
 """Which of a person's arrays is which layer's W or b, and which way round they and the data lie.
 
 Inside, everything is as in the rest of unstuck: X (n, i), Y (n, o), W (i, o), b (o,). The person may have W (o, i),
-samples in columns, biases as rows or columns, class numbers for one-hot targets, and the arrays in any order. Several
-arrangements may fit the shapes; the loss decides between them.
+samples in columns, biases as rows or columns or within W, w (i,) of a single output, class numbers for one-hot targets,
+and the arrays in any order. Several arrangements may fit the shapes; the loss decides between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations, product
+from itertools import compress, permutations, product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
+from unstuck.gradients.forensics.layers import Layer, array_of, read_layer
 from unstuck.subjects.layout import Block
 
 MOST_LAYERS = 5
 """Arrays in another order than that of the layers are sorted out up to so many of them."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """The blocks of a Dense layer; its W is (o, i) where it is `transposed`."""
-
-    W: Block
-    b: Block | None
-    transposed: bool
-
-    def weights(self, w: Array) -> Array:
-        """Return W, or the part of a gradient that belongs to it, of shape (i, o)."""
-        matrix = self.W.of(w)
-        return matrix.T if self.transposed else matrix
-
-    def biases(self, w: Array) -> Array:
-        """Return b, of shape (o,); zeros where there is none."""
-        return np.zeros(self.outputs) if self.b is None else self.b.of(w).reshape(-1)
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Its W, and its b if it has one."""
-        return (self.W,) if self.b is None else (self.W, self.b)
-
-    @property
-    def inputs(self) -> int:
-        """I, the length of its input."""
-        return self.W.shape[1 if self.transposed else 0]
-
-    @property
-    def outputs(self) -> int:
-        """O, the number of its units."""
-        return self.W.shape[0 if self.transposed else 1]
 
 
 @dataclass(frozen=True)
@@ -88,6 +56,16 @@ class Arrangement:
         """Return the number of the layer, from 1, that a block of this name is of."""
         return next(k for k, layer in enumerate(self.layers, 1) if name in {block.name for block in layer.blocks})
 
+    def arrays(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of blocks, the array's name in place of those of both its parts."""
+        found = list(names)
+        for layer in self.layers:
+            if layer.folded and {block.name for block in layer.blocks} <= set(found):
+                weights, biases = (block.name for block in layer.blocks)
+                found[found.index(weights)] = array_of(layer.W).name
+                found.remove(biases)
+        return tuple(found)
+
     @property
     def widths(self) -> tuple[int, ...]:
         """The number of inputs, then of each layer's units."""
@@ -116,8 +94,8 @@ def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arran
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub" or X.ndim not in (1, 2) or y.ndim not in (1, 2):
         return
     ways = [(one_by_one, X.reshape(len(X), -1))] + ([(True, X.T)] if X.ndim == 2 and not one_by_one else [])
-    for (in_columns, rows), transposed in product(ways, (False, True)):
-        for layers in _chains(blocks, rows.shape[1], transposed):
+    for vector, ones, (in_columns, rows), transposed in product((False, True), (None, -1, 0), ways, (False, True)):
+        for layers in _chains(blocks, rows.shape[1], transposed, vector, ones):
             for Y in _targets(y, len(rows), layers[-1].outputs):
                 plain = Arrangement(layers, rows.astype(np.float64), Y, in_columns)
                 yield from [plain] if len(data) == 2 else _dropping(plain, np.asarray(data[2]))
@@ -139,45 +117,74 @@ def _dropping(plain: Arrangement, mask: npt.NDArray[Any]) -> Iterator[Arrangemen
                 yield replace(plain, dropped=dropped, keeps=scale * float(shown[0]))
 
 
-def _chains(blocks: Sequence[Block], inputs: int, transposed: bool) -> Iterator[tuple[Layer, ...]]:
-    """Yield the ways to read blocks as layers, each of which takes what the one before it gives."""
-    for choice in _readings(blocks):
-        matrices = [block for block, is_matrix in zip(blocks, choice, strict=True) if is_matrix]
-        biases = [block for block, is_matrix in zip(blocks, choice, strict=True) if not is_matrix]
+def _chains(
+    blocks: Sequence[Block], inputs: int, transposed: bool, vector: bool, ones: int | None
+) -> Iterator[tuple[Layer, ...]]:
+    """Yield the ways to read blocks as layers, each of which takes what the one before it gives.
+
+    Args:
+        blocks: the person's arrays.
+        inputs: the number of features.
+        transposed: whether matrices are (o, i).
+        vector: whether the last layer's W is (i,).
+        ones: the place of the ones that are put beside a layer's inputs, first or last (0 or -1), where a layer's W has
+            a row for them; None where no layer has.
+    """
+    for matrices, biases in _readings(blocks, vector):
         orders = permutations(matrices) if len(matrices) <= MOST_LAYERS else [tuple(matrices)]
         for order in orders:
-            widths = [inputs]
+            layers: list[Layer] = []
+            width = inputs
             for block in order:
-                taken, given = reversed(block.shape) if transposed else block.shape
-                if taken != widths[-1]:
+                is_vector = len(block.shape) < 2
+                layer = read_layer(block, width, transposed and not is_vector, ones)
+                if layer is None or (is_vector and block is not order[-1]):
                     break
-                widths.append(given)
+                layers.append(layer)
+                width = layer.outputs
             else:
-                if (assigned := _assigned(biases, widths[1:])) is not None:
-                    yield tuple(Layer(W, b, transposed) for W, b in zip(order, assigned, strict=True))
+                folded = any(layer.b is not None for layer in layers)
+                repeated = transposed and not any(layer.transposed for layer in layers)
+                assigned = _assigned(biases, [0 if layer.b else layer.outputs for layer in layers])
+                if assigned is not None and folded == (ones is not None) and not repeated:
+                    pairs = zip(layers, assigned, strict=True)
+                    yield tuple(replace(layer, b=layer.b or b) for layer, b in pairs)
 
 
-def _readings(blocks: Sequence[Block]) -> Iterator[tuple[bool, ...]]:
-    """Yield which blocks may be matrices: a single row or column may be either, as its name has it first."""
-    choices = []
-    for block in blocks:
-        if len(block.shape) != 2:
-            choices.append([False] if len(block.shape) < 2 else [])
-        elif min(block.shape) > 1:
-            choices.append([True])
-        else:
-            choices.append([False, True] if block.name.lower().lstrip("[._").startswith(("b", "c")) else [True, False])
-    for choice in product(*choices):
-        if any(choice):
-            yield choice
+def _readings(blocks: Sequence[Block], vector: bool) -> Iterator[tuple[list[Block], list[Block]]]:
+    """Yield which blocks may be matrices, and which biases.
+
+    A single row or column may be either, as its name has it first. One array of numbers without an axis for units is
+    the last layer's W where that is a `vector`.
+    """
+    single = [block for block in blocks if len(block.shape) < 2]
+    for chosen in sorted(single, key=_is_called_bias) if vector else [None]:
+        choices = []
+        for block in blocks:
+            if len(block.shape) != 2:
+                choices.append([block is chosen] if len(block.shape) < 2 else [])
+            elif min(block.shape) > 1:
+                choices.append([True])
+            else:
+                choices.append([False, True] if _is_called_bias(block) else [True, False])
+        for choice in product(*choices):
+            if any(choice):
+                yield (
+                    list(compress(blocks, choice)),
+                    [block for block, taken in zip(blocks, choice, strict=True) if not taken],
+                )
+
+
+def _is_called_bias(block: Block) -> bool:
+    return block.name.lower().lstrip("[._").startswith(("b", "c"))
 
 
 def _assigned(biases: Sequence[Block], widths: Sequence[int]) -> list[Block | None] | None:
-    """Return the bias of each layer, in order; None where they do not fit."""
+    """Return the bias of each layer, in order; None where they do not fit. A width of 0 is that of a layer without."""
     left = list(biases)
     found: list[Block | None] = []
     for width in widths:
-        fits = left and left[0].size == width
+        fits = left and width and left[0].size == width
         found.append(left.pop(0) if fits else None)
     return None if left else found
 

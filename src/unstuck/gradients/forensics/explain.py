@@ -22,6 +22,7 @@ from unstuck.functions.losses import Loss
 from unstuck.gradients.check import check_gradient
 from unstuck.gradients.forensics.candidates import declared
 from unstuck.gradients.forensics.explanation import Explanation
+from unstuck.gradients.forensics.layers import array_of
 from unstuck.gradients.forensics.lines import backward_pass
 from unstuck.gradients.forensics.mistakes import fewest_mistakes, of_relation
 from unstuck.gradients.forensics.narrowed import narrowed
@@ -114,7 +115,9 @@ def _with_some_rows(subject: HandWritten) -> HandWritten:
 
 def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     replay = Replay(network, subject.gradient, subject.w)
-    measured = Measured(subject.blocks, replay.points, replay.given, [network.gradient(w) for w in replay.points])
+    arrangement = network.arrangement
+    blocks = sorted(arrangement.blocks, key=lambda block: block.part.start)
+    measured = Measured(blocks, replay.points, replay.given, [network.gradient(w) for w in replay.points])
     wrong = measured.wrong(TOLERANCE)
     slightly = measured.wrong(ROUNDING)
     if not slightly:
@@ -122,19 +125,21 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
     found = replay.explain()
     mistakes = fewest_mistakes(network, found)
     spoilt = {name for mistake in mistakes for name in mistake.blocks}
-    wrong = [block for block in subject.blocks if block in wrong or (block in slightly and block.name in spoilt)]
+    wrong = [block for block in blocks if block in wrong or (block in slightly and block.name in spoilt)]
     if not wrong:
         return Explanation(network, (), (), (), ())
     explained = {one.block for one in found.explained}
     related, remarks = measured.related([block for block in wrong if block.name not in explained])
-    mistakes += [of_relation(one, network.arrangement.number_of(one.block)) for one in related]
-    if remarks:
-        judged = {block.name: block.verdict for block in check_gradient(subject).blocks}
-        wrong = [block for block in wrong if block.name not in remarks or judged[block.name] == "WRONG"]
-        remarks = {name: remark for name, remark in remarks.items() if judged[name] == "WRONG"}
-    lines = tuple(backward_pass(network)) if wrong else ()
-    names = tuple(block.name for block in wrong)
-    return Explanation(network, names, tuple(mistakes), tuple(remarks), tuple(remarks.values()), lines)
+    mistakes += [of_relation(one, arrangement.number_of(one.block)) for one in related]
+    wrong, remarks = _without_doubt(subject, wrong, remarks)
+    return Explanation(
+        network,
+        arrangement.arrays([block.name for block in wrong]),
+        tuple(replace(mistake, blocks=arrangement.arrays(mistake.blocks)) for mistake in mistakes),
+        arrangement.arrays(list(remarks)),
+        tuple(remarks.values()),
+        tuple(backward_pass(network)) if wrong else (),
+    )
 
 
 def _unrecognised(subject: HandWritten) -> Explanation:
@@ -153,9 +158,21 @@ def _unrecognised(subject: HandWritten) -> Explanation:
     measured = Measured(subject.blocks, points, given, right)
     wrong = measured.wrong(TOLERANCE)
     related, remarks = measured.related(wrong)
+    wrong, remarks = _without_doubt(subject, wrong, remarks)
     mistakes = tuple(of_relation(one, 0) for one in related)
     names = tuple(block.name for block in wrong)
     return Explanation(None, names, mistakes, tuple(remarks), tuple(remarks.values()))
+
+
+def _without_doubt(
+    subject: HandWritten, wrong: list[Block], remarks: dict[str, str]
+) -> tuple[list[Block], dict[str, str]]:
+    """Return the wrong blocks, and what is known of those unexplained, but for those that check_gradient doubts."""
+    if not remarks:
+        return wrong, remarks
+    judged = {block.name: block.verdict == "WRONG" for block in check_gradient(subject).blocks}
+    kept = [block for block in wrong if block.name not in remarks or judged[array_of(block).name]]
+    return kept, {block.name: remarks[block.name] for block in kept if block.name in remarks}
 
 
 @dataclass(frozen=True)
@@ -184,7 +201,9 @@ class Measured:
         return found, remarks
 
     def _of(self, block: Block) -> tuple[Array, Array]:
-        g, G = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (self.given, self.right))
+        g, G = (
+            np.concatenate([block.of(vector).ravel() for vector in vectors]) for vectors in (self.given, self.right)
+        )
         return g, G
 
 

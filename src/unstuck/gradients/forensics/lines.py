@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from unstuck.functions.activations import Activation, LeakyReLU
 from unstuck.functions.losses import Loss
 from unstuck.functions.pairs import sensible_pair
+from unstuck.gradients.forensics.layers import Layer, array_of
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
 
 DERIVATIVES = {
@@ -37,28 +38,59 @@ def backward_pass(network: Recognised) -> Iterator[str]:
         if k == last:
             yield from _output(network, f, network.loss, k)
         else:
-            W = _parameter(layers[k].W.name)
-            above = layers[k]
-            if in_columns:
-                back = f"{W if not above.transposed else W + '.T'} @ delta{k + 1}"
-            else:
-                back = f"delta{k + 1} @ {W if above.transposed else W + '.T'}"
+            back = _back(layers[k], f"delta{k + 1}", in_columns)
             factors = [text for text in (_dropout(network, k), _derivative(f, k)) if text]
-            yield f"delta{k} = " + (" * ".join([f"({back})", *factors]) if factors else back)
+            back = f"({back})" if factors and "@" in back else back
+            yield f"delta{k} = {' * '.join([back, *factors])}"
         dropped = k > 1 and network.arrangement.factor(k - 2) is not None
         x = (f"dropped{k - 1}" if dropped else f"a{k - 1}") if k > 1 else "X"
-        product = {
-            (False, False): f"{x}.T @ delta{k}",
-            (False, True): f"delta{k}.T @ {x}",
-            (True, False): f"{x} @ delta{k}.T",
-            (True, True): f"delta{k} @ {x}.T",
-        }[in_columns, layer.transposed]
-        yield f"{_derivative_name(layer.W.name)} = {product}{_penalty(network, layer.W.name, on_biases=False)}"
-        if layer.b is not None:
-            keep = ", keepdims=True" if len(layer.b.shape) == 2 else ""
-            axis = 1 if in_columns else 0
-            total = f"delta{k}.sum(axis={axis}{keep})"
-            yield f"{_derivative_name(layer.b.name)} = {total}{_penalty(network, layer.b.name, on_biases=True)}"
+        yield from _gradients(network, layer, x, f"delta{k}")
+
+
+def _back(above: Layer, delta: str, in_columns: bool) -> str:
+    """Return delta carried back through W of the layer above."""
+    W = _parameter(above.W.name)
+    if above.vector:
+        return f"np.outer({W}, {delta})" if in_columns else f"np.outer({delta}, {W})"
+    if in_columns:
+        return f"{W + '.T' if above.transposed else W} @ {delta}"
+    return f"{delta} @ {W if above.transposed else W + '.T'}"
+
+
+def _gradients(network: Recognised, layer: Layer, x: str, delta: str) -> Iterator[str]:
+    """Yield the gradients of W and b, or of the array that both are parts of."""
+    in_columns = network.arrangement.in_columns
+    product = {
+        (False, False): f"{x}.T @ {delta}",
+        (False, True): f"{delta}.T @ {x}",
+        (True, False): f"{x} @ {delta}{'' if layer.vector else '.T'}",
+        (True, True): f"{delta} @ {x}.T",
+    }[in_columns, layer.transposed]
+    product += _penalty(network, layer.W.name, on_biases=False)
+    if layer.b is None:
+        yield f"{_derivative_name(layer.W.name)} = {product}"
+        return
+    total = _total(layer, delta, in_columns) + _penalty(network, layer.b.name, on_biases=True)
+    if not layer.folded:
+        yield f"{_derivative_name(layer.W.name)} = {product}"
+        yield f"{_derivative_name(layer.b.name)} = {total}"
+        return
+    stacked = "np.hstack" if layer.vector else "np.column_stack" if layer.transposed else "np.vstack"
+    parts = (product, total) if layer.W.name.endswith(":-1]") else (total, product)
+    yield f"{_derivative_name(array_of(layer.W).name)} = {stacked}([{', '.join(parts)}])"
+
+
+def _total(layer: Layer, delta: str, in_columns: bool) -> str:
+    """Return the sum of delta over the rows, in the shape of b."""
+    assert layer.b is not None
+    shape = layer.b.shape
+    if layer.vector:
+        return f"{delta}.sum(keepdims=True)" if shape == (1,) and not layer.folded else f"{delta}.sum()"
+    along = f"{delta}.sum(axis={int(in_columns)}"
+    if len(shape) < 2:
+        return f"{along})"
+    kept = (layer.outputs, 1) if in_columns else (1, layer.outputs)
+    return f"{along}, keepdims=True)" if shape == kept else f"{along}, keepdims=True).T"
 
 
 def _parameter(name: str) -> str:

@@ -42,7 +42,7 @@ def relation(
     block: Block, blocks: Sequence[Block], points: Sequence[Array], given: Sequence[Array], right: Sequence[Array]
 ) -> Relation | None:
     """Return how a block's gradient at some points follows from the right one; None where it does in no known way."""
-    g, G, w = (np.concatenate([vector[block.part] for vector in vectors]) for vectors in (given, right, points))
+    g, G, w = (np.concatenate([block.of(vector).ravel() for vector in vectors]) for vectors in (given, right, points))
     size = np.linalg.norm(g)
     if not size:
         return Relation(block.name, "missing", 0.0)
@@ -50,14 +50,14 @@ def relation(
         return Relation(block.name, "factor", s)
     for other in blocks:
         if other.size == block.size and other.name != block.name:
-            there = np.concatenate([vector[other.part] for vector in right])
+            there = np.concatenate([other.of(vector).ravel() for vector in right])
             if (s := _factor(g, there)) is not None:
                 return Relation(block.name, "other block", s, other=other.name)
     if len(block.shape) == 2 and block.shape[0] == block.shape[1]:
         turned = np.concatenate([block.of(vector).T.ravel() for vector in right])
         if (s := _factor(g, turned)) is not None:
             return Relation(block.name, "transposed", s)
-    before = np.concatenate([vector[block.part] for vector in right[:-1]])
+    before = np.concatenate([block.of(vector).ravel() for vector in right[:-1]])
     if (s := _factor(g[block.size :], before)) is not None:
         return Relation(block.name, "point before", s)
     shapes = [w, np.sign(w), np.ones_like(w)]

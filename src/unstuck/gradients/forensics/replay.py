@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.gradients.forensics.arrangement import Layer
+from unstuck.gradients.forensics.layers import Layer
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
 from unstuck.gradients.forensics.relations import least_squares
 from unstuck.gradients.forensics.theirs import points_around

@@ -24,7 +24,7 @@ def points_around(w: Array, blocks: Sequence[Block], count: int, seed: int = 0) 
     random = np.random.default_rng(seed)
     spread = np.zeros_like(w)
     for block in blocks:
-        spread[block.part] = np.sqrt(np.mean(w[block.part] ** 2)) / 2 or 0.1
+        block.of(spread)[...] = np.sqrt(np.mean(block.of(w) ** 2)) / 2 or 0.1
     return [w + spread * random.normal(size=w.shape) for _ in range(count)]
 
 
