@@ -255,6 +255,39 @@ def test_relations_without_knowing_the_network(kind: str) -> None:
     assert [(one.kind, one.text) for one in said.mistakes] == [(kind, text)]
 
 
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        (
+            lambda g: {name: 3 * array for name, array in g.items()},
+            {"every block is 3 times the right gradient": ("V", "W", "b")},
+        ),
+        (
+            lambda g: g | {"V": 3 * g["V"], "b": 3 * g["b"]},
+            {"each of V and b is 3 times the right gradient": ("V", "b")},
+        ),
+        (
+            lambda g: {"V": -g["V"], "W": 2 * g["W"], "b": -g["b"]},
+            {
+                "each of V and b is -1 times the right gradient": ("V", "b"),
+                "W is 2 times the right gradient": ("W",),
+            },
+        ),
+        (
+            lambda g: g | {"W": 0 * g["W"], "b": 0 * g["b"]},
+            {"each of W and b is zero: its gradient is missing": ("W", "b")},
+        ),
+    ],
+    ids=["all", "some", "two factors", "missing"],
+)
+def test_what_several_blocks_have_in_common_is_told_once(
+    change: Callable[[Parameters], Parameters], texts: dict[str, tuple[str, ...]]
+) -> None:
+    start = {"V": RANDOM.normal(size=(3, 4)), "W": RANDOM.normal(size=(4, 2)), "b": RANDOM.normal(size=2)}
+    subject = HandWritten(start, loss=cubed, gradient=lambda p, X, Y: change(right(p, X, Y)), data=(X, Y))
+    assert {one.text: one.blocks for one in explain_gradient(subject).mistakes} == texts
+
+
 def test_a_gradient_that_is_one_call_late() -> None:
     start = {"V": RANDOM.normal(size=(3, 4)), "W": RANDOM.normal(size=(4, 2)), "b": RANDOM.normal(size=2)}
     subject = HandWritten(start, loss=cubed, gradient=lambda p, X, Y: one_step_late(right(p, X, Y)), data=(X, Y))

@@ -24,8 +24,9 @@ from unstuck.gradients.forensics.candidates import declared
 from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.layers import array_of
 from unstuck.gradients.forensics.lines import backward_pass
-from unstuck.gradients.forensics.mistakes import fewest_mistakes, of_relation
+from unstuck.gradients.forensics.mistakes import fewest_mistakes
 from unstuck.gradients.forensics.narrowed import narrowed
+from unstuck.gradients.forensics.of_relations import mistakes_of
 from unstuck.gradients.forensics.recognise import recognise
 from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.gradients.forensics.relations import Relation, relation
@@ -130,7 +131,7 @@ def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
         return Explanation(network, (), (), (), ())
     explained = {one.block for one in found.explained}
     related, remarks = measured.related([block for block in wrong if block.name not in explained])
-    mistakes += [of_relation(one, arrangement.number_of(one.block)) for one in related]
+    mistakes += mistakes_of(related, blocks, arrangement.number_of)
     wrong, remarks = _without_doubt(subject, wrong, remarks)
     return Explanation(
         network,
@@ -159,7 +160,7 @@ def _unrecognised(subject: HandWritten) -> Explanation:
     wrong = measured.wrong(TOLERANCE)
     related, remarks = measured.related(wrong)
     wrong, remarks = _without_doubt(subject, wrong, remarks)
-    mistakes = tuple(of_relation(one, 0) for one in related)
+    mistakes = tuple(mistakes_of(related, subject.blocks, lambda name: 0))
     names = tuple(block.name for block in wrong)
     return Explanation(None, names, mistakes, tuple(remarks), tuple(remarks.values()))
 

@@ -1,4 +1,4 @@
-"""The search's findings, and relations, read as mistakes that a person can mend.
+"""The search's findings, read as mistakes that a person can mend.
 
 One mistake shows in several places: a factor in all blocks below the layer where it came in, a derivative left out in
 W, in b and on the way back. Where findings can be read in several ways, the one with the fewest mistakes is told.
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from unstuck.functions.losses import SquaredError
 from unstuck.functions.pairs import sensible_pair
 from unstuck.gradients.forensics.recognised import Recognised, described
-from unstuck.gradients.forensics.relations import Relation
 from unstuck.gradients.forensics.replay import Candidate, Explained
 from unstuck.gradients.forensics.variants import SENTENCES
 
@@ -41,30 +40,6 @@ def fewest_mistakes(network: Recognised, found: Candidate) -> list[Mistake]:
     """Return the mistakes of a candidate, in the reading that has the fewest."""
     readings = (found, _read_as_difference(network, found))
     return min(([*_mistakes(network, reading)] for reading in readings), key=len)
-
-
-def of_relation(found: Relation, layer: int) -> Mistake:
-    """Return the mistake that a relation with the right gradient is."""
-    block = found.block
-    texts = {
-        "factor": f"{block} is {found.ratio:.6g} times the right gradient",
-        "missing": f"{block} is zero: its gradient is missing",
-        "other block": f"{block} holds {_often(found.ratio)}the gradient of {found.other}",
-        "transposed": f"{block} is {_often(found.ratio)}the transpose of the right gradient",
-        "point before": f"{block} is {_often(found.ratio)}the gradient at the parameters of the call before",
-        "left over": f"{block} is {_often(found.ratio)}the right gradient and {_left(found)}",
-        "penalty alone": f"{block} is {_left(found)} and nothing else: the data do not reach it",
-    }
-    return Mistake(found.kind, layer, (block,), texts[found.kind])
-
-
-def _often(ratio: float) -> str:
-    return "" if abs(ratio - 1) < 1e-6 else f"{ratio:.6g} times "
-
-
-def _left(found: Relation) -> str:
-    names = ("w", "sign(w)", "")
-    return " + ".join(f"{c:.6g} {name}".strip() for c, name in zip(found.left_over, names, strict=True) if c)
 
 
 def _read_as_difference(network: Recognised, found: Candidate) -> Candidate:
