@@ -113,8 +113,12 @@ def test_a_declared_network_that_does_not_make_the_loss_is_told_with_both_number
 @pytest.mark.parametrize(
     ("activations", "loss", "message"),
     [
-        (["tanh"], None, "1 activations were declared, and your arrays make 2 layers: give one for each layer"),
-        (["tanh", "tanh", "tanh"], None, "3 activations were declared, and your arrays make 2 layers"),
+        (
+            ["tanh"],
+            None,
+            "declared activations: 1; layers that your arrays make: 2; give one activation for each layer",
+        ),
+        (["tanh", "tanh", "tanh"], None, "declared activations: 3; layers that your arrays make: 2"),
         (["tanhh", "sigmoid"], None, "there is no activation 'tanhh'; did you mean 'tanh'?"),
         (None, "squared_eror", "there is no loss 'squared_eror'; did you mean 'squared_error'?"),
         ("tanh", None, r"activations must be a sequence, one for each layer; got 'tanh': write \[...\]"),
@@ -160,6 +164,23 @@ def test_a_network_that_makes_the_predictions_is_named_where_its_loss_is_unknown
     assert str(said).startswith(
         "the network was not recognised: 3-5-2, tanh, identity makes your predictions, but none of the known losses is "
         "its loss: your loss is "
+    )
+
+
+def test_predictions_tell_whether_the_declared_loss_or_network_is_not_theirs() -> None:
+    subject = in_torch(torch.tanh, F.mse_loss, predict=lambda z: z)
+    assert narrowed(subject, declared(None, "hinge")).startswith(
+        "3-5-2, tanh, identity makes your predictions, but the declared hinge is not its loss: your loss is "
+    )
+    by_loss = "3-5-2, tanh, identity, as declared, which makes your predictions, is "
+    assert by_loss in narrowed(subject, declared(["tanh", "identity"], "hinge"))
+    assert "makes your predictions" not in narrowed(subject, declared(["relu", "identity"], "squared_error"))
+
+
+def test_arrays_that_are_no_layers_of_these_data() -> None:
+    subject = HandWritten({"W": np.ones((5, 2))}, loss=lambda p, X, Y: float(np.sum(p["W"])), data=(X, Y))
+    assert narrowed(subject, declared(["tanh"], None)) == (
+        "W (5, 2) do not follow each other as layers that take these data, one for each declared activation"
     )
 
 

@@ -8,7 +8,7 @@ and the arrays in any order. Several arrangements may fit the shapes; the loss d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import compress, permutations, product
 from typing import Any
 
@@ -16,60 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.gradients.forensics.layers import Layer, array_of, read_layer
+from unstuck.gradients.forensics.dropout import with_mask
+from unstuck.gradients.forensics.layers import Arrangement, Layer, read_layer
 from unstuck.subjects.layout import Block
 
 MOST_LAYERS = 5
 """Arrays in another order than that of the layers are sorted out up to so many of them."""
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """The layers in order, and the data the usual way round.
-
-    Attributes:
-        layers: from the first to the last.
-        X: features (n, i).
-        Y: targets (n, o).
-        in_columns: whether the person has samples in columns.
-        dropped: what the activations of each layer are multiplied by, (n, o): a dropout mask and its scale, or None.
-        keeps: that scale, 1 where there is no mask.
-    """
-
-    layers: tuple[Layer, ...]
-    X: Array
-    Y: Array
-    in_columns: bool
-    dropped: tuple[Array | None, ...] = ()
-    keeps: float = 1.0
-
-    def factor(self, depth: int) -> Array | None:
-        """Return what the activations of a layer, counted from 0, are multiplied by."""
-        return self.dropped[depth] if self.dropped else None
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Those of all layers, from the first to the last."""
-        return tuple(block for layer in self.layers for block in layer.blocks)
-
-    def number_of(self, name: str) -> int:
-        """Return the number of the layer, from 1, that a block of this name is of."""
-        return next(k for k, layer in enumerate(self.layers, 1) if name in {block.name for block in layer.blocks})
-
-    def arrays(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of blocks, the array's name in place of those of both its parts."""
-        found = list(names)
-        for layer in self.layers:
-            if layer.folded and {block.name for block in layer.blocks} <= set(found):
-                weights, biases = (block.name for block in layer.blocks)
-                found[found.index(weights)] = array_of(layer.W).name
-                found.remove(biases)
-        return tuple(found)
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """The number of inputs, then of each layer's units."""
-        return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
 
 
 def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arrangement]:
@@ -98,23 +50,7 @@ def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arran
         for layers in _chains(blocks, rows.shape[1], transposed, vector, ones):
             for Y in _targets(y, len(rows), layers[-1].outputs):
                 plain = Arrangement(layers, rows.astype(np.float64), Y, in_columns)
-                yield from [plain] if len(data) == 2 else _dropping(plain, np.asarray(data[2]))
-
-
-def _dropping(plain: Arrangement, mask: npt.NDArray[Any]) -> Iterator[Arrangement]:
-    """Yield the hidden layers that a mask may belong to, with the scales that its share of ones suggests."""
-    if mask.ndim != 2 or mask.dtype.kind not in "fiub":
-        return
-    mask = (mask.T if plain.in_columns else mask).astype(np.float64)
-    kept = np.count_nonzero(mask) / mask.size
-    if not kept:
-        return
-    shown = np.unique(mask[mask != 0])
-    for depth, layer in enumerate(plain.layers[:-1]):
-        if mask.shape == (len(plain.X), layer.outputs) and len(shown) == 1:
-            for scale in dict.fromkeys([1 / (round(kept * 10) / 10 or kept), 1.0, 1 / (round(kept * 20) / 20 or kept)]):
-                dropped = tuple(mask * scale if k == depth else None for k in range(len(plain.layers)))
-                yield replace(plain, dropped=dropped, keeps=scale * float(shown[0]))
+                yield from [plain] if len(data) == 2 else with_mask(plain, np.asarray(data[2]))
 
 
 def _chains(

@@ -1,8 +1,9 @@
-"""The layers that a person's arrays are: W and b as views of them, in whatever shape they have."""
+"""The layers that a person's arrays are: W and b as views of them, in whatever shape, and the data beside them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,55 @@ class Layer:
     def outputs(self) -> int:
         """O, the number of its units."""
         return self.W.shape[0 if self.transposed else 1]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The layers in order, and the data the usual way round.
+
+    Attributes:
+        layers: from the first to the last.
+        X: features (n, i).
+        Y: targets (n, o).
+        in_columns: whether the person has samples in columns.
+        dropped: what the activations of each layer are multiplied by, (n, o): a dropout mask and its scale, or None.
+        keeps: that scale, 1 where there is no mask.
+    """
+
+    layers: tuple[Layer, ...]
+    X: Array
+    Y: Array
+    in_columns: bool
+    dropped: tuple[Array | None, ...] = ()
+    keeps: float = 1.0
+
+    def factor(self, depth: int) -> Array | None:
+        """Return what the activations of a layer, counted from 0, are multiplied by."""
+        return self.dropped[depth] if self.dropped else None
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Those of all layers, from the first to the last."""
+        return tuple(block for layer in self.layers for block in layer.blocks)
+
+    def number_of(self, name: str) -> int:
+        """Return the number of the layer, from 1, that a block of this name is of."""
+        return next(k for k, layer in enumerate(self.layers, 1) if name in {block.name for block in layer.blocks})
+
+    def arrays(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of blocks, the array's name in place of those of both its parts."""
+        found = list(names)
+        for layer in self.layers:
+            if layer.folded and {block.name for block in layer.blocks} <= set(found):
+                weights, biases = (block.name for block in layer.blocks)
+                found[found.index(weights)] = array_of(layer.W).name
+                found.remove(biases)
+        return tuple(found)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of inputs, then of each layer's units."""
+        return (self.layers[0].inputs, *(layer.outputs for layer in self.layers))
 
 
 def read_layer(block: Block, inputs: int, transposed: bool, ones: int | None) -> Layer | None:

@@ -121,7 +121,9 @@ def _dropout(network: Recognised, k: int) -> str:
     if network.arrangement.factor(k - 1) is None:
         return ""
     keeps = network.arrangement.keeps
-    return "mask" if keeps == 1 else f"mask * {keeps:g}"
+    several = sum(factor is not None for factor in network.arrangement.dropped) > 1
+    mask = f"mask{k}" if several else "mask"
+    return mask if keeps == 1 else f"{mask} * {keeps:g}"
 
 
 def _derivative(f: Activation, k: int) -> str:

@@ -8,30 +8,42 @@ import numpy as np
 
 from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
-from unstuck.gradients.forensics.arrangement import Arrangement, arrangements
+from unstuck.gradients.forensics.arrangement import arrangements
 from unstuck.gradients.forensics.candidates import LOSSES, Candidates
+from unstuck.gradients.forensics.layers import Arrangement
 from unstuck.gradients.forensics.recognise import predicting
 from unstuck.gradients.forensics.recognised import Recognised, described
+from unstuck.gradients.forensics.theirs import Theirs
 from unstuck.subjects.handwritten import HandWritten
 
 
 def narrowed(subject: HandWritten, candidates: Candidates) -> str:
     """Return in words what is known of a network of which no candidate makes the loss; "" where that is nothing."""
+    theirs = Theirs(subject)
+    known = [_of_network(theirs, candidates)]
+    if theirs.seed is not None:
+        known.append("a dropout mask that your functions are given, as a third part of data, would be recognised")
+    return "; ".join(filter(None, known))
+
+
+def _of_network(theirs: Theirs, candidates: Candidates) -> str:
+    subject = theirs.subject
     loss = f"your loss is {subject.cost(subject.w):.6g} at the start"
-    predicted = predicting(subject, candidates)
-    if predicted is not None:
-        kind = f"{_named(candidates.loss)}, as declared, is" if candidates.loss else "none of the known losses is"
-        return f"{_network(*predicted)} makes your predictions, but {kind} its loss: {loss}"
+    predicted = predicting(theirs, candidates)
     if candidates.activations is None:
+        which = f"the declared {_named(candidates.loss)} is not" if candidates.loss else "none of the known losses is"
+        if predicted is not None:
+            return f"{_network(*predicted)} makes your predictions, but {which} its loss: {loss}"
         return f"no known activations make the declared {_named(candidates.loss)}: {loss}" if candidates.loss else ""
     arranged = arrangements(subject.blocks, subject.data)
-    fits = (one for one in arranged if len(one.layers) == len(candidates.activations))
-    if (arrangement := next(fits, None)) is None:
+    fits = next((one for one in arranged if len(one.layers) == len(candidates.activations)), None)
+    if fits is None:
         shapes = ", ".join(f"{block.name} {block.shape}" for block in subject.blocks)
-        return f"{shapes} are not the arrays of {len(candidates.activations)} layers that take these data"
+        return f"{shapes} do not follow each other as layers that take these data, one for each declared activation"
+    arrangement, which = (fits, "") if predicted is None else (predicted[0], ", which makes your predictions")
     losses = [candidates.loss] if candidates.loss else LOSSES
     made = ", ".join(_values(subject, arrangement, candidates.activations, losses))
-    return f"{loss}, and that of {_network(arrangement, candidates.activations)}, as declared, is {made}"
+    return f"{loss}, and that of {_network(arrangement, candidates.activations)}, as declared{which}, is {made}"
 
 
 def _values(

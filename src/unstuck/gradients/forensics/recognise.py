@@ -17,8 +17,10 @@ from unstuck.arrays import Array
 from unstuck.errors import SubjectError
 from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
-from unstuck.gradients.forensics.arrangement import Arrangement, arrangements
+from unstuck.gradients.forensics.arrangement import arrangements
 from unstuck.gradients.forensics.candidates import Candidates
+from unstuck.gradients.forensics.dropout import with_drawn_masks
+from unstuck.gradients.forensics.layers import Arrangement
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
 from unstuck.gradients.forensics.screen import Screen
 from unstuck.gradients.forensics.theirs import Theirs
@@ -49,10 +51,9 @@ def recognise(subject: HandWritten, candidates: Candidates | None = None) -> Rec
     return None
 
 
-def predicting(subject: HandWritten, candidates: Candidates) -> tuple[Arrangement, tuple[Activation, ...]] | None:
-    """Return a network that makes the subject's predictions, if there is one, whatever its loss."""
+def predicting(theirs: Theirs, candidates: Candidates) -> tuple[Arrangement, tuple[Activation, ...]] | None:
+    """Return a network that makes the person's predictions, if there is one, whatever its loss."""
     with np.errstate(all="ignore"):
-        theirs = Theirs(subject)
         if theirs.predictions is None:
             return None
         for alike in (True, False):
@@ -68,9 +69,11 @@ def screens(theirs: Theirs, candidates: Candidates) -> list[Screen]:
     counts = sorted({len(arrangement.layers) for arrangement in arranged})
     if candidates.activations is not None and counts and len(candidates.activations) not in counts:
         raise SubjectError(
-            f"{len(candidates.activations)} activations were declared, and your arrays make "
-            f"{' or '.join(map(str, counts))} layers: give one for each layer, the output's last"
+            f"declared activations: {len(candidates.activations)}; layers that your arrays make: "
+            f"{' or '.join(map(str, counts))}; give one activation for each layer, the output's last"
         )
+    if theirs.seed is not None and len(theirs.subject.data) < 3:
+        arranged += [dropping for plain in list(arranged) for dropping in with_drawn_masks(plain, theirs.seed)]
     return [Screen(arrangement, theirs, candidates) for arrangement in arranged]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.functions.activations import Activation, LeakyReLU
 from unstuck.functions.losses import Huber, Loss
-from unstuck.gradients.forensics.arrangement import Arrangement
 from unstuck.gradients.forensics.candidates import LOSSES
+from unstuck.gradients.forensics.layers import Arrangement
 
 TERMS: dict[str, tuple[bool, Callable[[Array], float], Callable[[Array], Array]]] = {
     "sum W²": (False, lambda W: float(np.sum(W * W)), lambda W: 2 * W),

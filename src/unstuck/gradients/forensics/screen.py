@@ -14,8 +14,8 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
-from unstuck.gradients.forensics.arrangement import Arrangement
 from unstuck.gradients.forensics.candidates import Candidates
+from unstuck.gradients.forensics.layers import Arrangement
 from unstuck.gradients.forensics.theirs import Theirs
 
 FEWEST = 3

@@ -61,6 +61,15 @@ class Theirs:
         return ROUNDING.get(getattr(returned, "dtype", np.dtype(float)).itemsize, ROUNDING[8])
 
     @cached_property
+    def seed(self) -> int | None:
+        """Of the random numbers that the loss depends on; None where it depends on none."""
+        seed = self.subject.seed
+        if seed is None or self.subject.per_row is not None:
+            return None
+        other = self.subject.seeded(seed + 1).cost(self.points[0])
+        return seed if other != self.subject.cost(self.points[0]) else None
+
+    @cached_property
     def predictions(self) -> list[Array] | None:
         """At the flipped points; None where there are none, or they are classes instead of the network's outputs."""
         if not self.subject.has_predict or not self.subject.data:
