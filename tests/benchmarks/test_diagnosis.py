@@ -222,4 +222,4 @@ def test_the_program_counts_and_keeps_rows(monkeypatch, tmp_path):
     rows = json.loads(path.read_text())
     assert {row["half"] for row in rows} == {"working", "validation"}
     assert all(row["first"] and row["cured"] and row["found"] is False for row in rows)
-    assert "working half" in result.output.replace("\n", " ")
+    assert {"working", "validation"} <= set(result.output.split())
