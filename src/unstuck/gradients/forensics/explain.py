@@ -19,7 +19,9 @@ from unstuck.arrays import Array
 from unstuck.errors import SubjectError
 from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
+from unstuck.gradients import remarks
 from unstuck.gradients.check import check_gradient
+from unstuck.gradients.examining import examining
 from unstuck.gradients.forensics.candidates import declared
 from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.layers import array_of
@@ -32,7 +34,8 @@ from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.gradients.forensics.relations import Relation, relation
 from unstuck.gradients.forensics.replay import Replay
 from unstuck.gradients.numeric import slope
-from unstuck.gradients.probes import probe, random_numbers_kept, rows_of
+from unstuck.gradients.probes import probe
+from unstuck.gradients.rows import rows_of
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.layout import Block
 
@@ -75,7 +78,7 @@ def explain_gradient(
     ['layer 1, in the biases: the derivative of the tanh is left out']
     """
     candidates = declared(activations, loss)
-    with random_numbers_kept(), np.errstate(all="ignore"):
+    with examining(subject):
         probes = probe(subject, subject.w, calls=0)
         if probes.obstacle:
             return Explanation(None, (), (), (), (), obstacle=" ".join(probes.notes))
@@ -84,7 +87,10 @@ def explain_gradient(
             raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
         network = recognise(subject, candidates)
         if network is None:
-            return replace(_unrecognised(subject), narrowed=narrowed(subject, candidates))
+            said = _unrecognised(subject)
+            if said.wrong and not subject.data:
+                said = replace(said, evidence=(*said.evidence, remarks.no_data()))
+            return replace(said, narrowed=narrowed(subject, candidates))
         readings = [_recognised(subject, one) for one in _readings(network)]
         best = min(readings, key=lambda said: (len(said.unexplained), len(said.wrong), len(said.mistakes)))
         if best.right and not readings[0].right:
