@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from benchmarks.diagnosis.faulty import FAULTY
 from benchmarks.diagnosis.judge import PARTS, Diagnose, Search, Task, Verdict, judge, rate
@@ -51,28 +52,32 @@ def row(name: str, group: list[Verdict]) -> list[str]:
         str(len(group)),
         percent(verdict.noticed for verdict in group),
         *(percent(getattr(v, question) for v in group) for question in ("first", "among_first", "cured")),
-        f"{np.median(times):.2f}, {max(times):.2f}",
+        f"{np.median(times):.2f}",
+        f"{max(times):.2f}",
         percent(verdict.found for verdict in group),
         f"{np.median(searches):.2f}" if searches else "",
+        str(sum(bool(verdict.error) for verdict in group) or ""),
     ]
 
 
 def report(part: str, found: list[Verdict]) -> Table:
-    """Return the table of a part: by half, then by group."""
+    """Return the table of a part, by half, then by group.
+
+    "first" and "in 3": the right cause is the most certain, or among the first three. Median and most are
+    seconds. "search": random search finds a cure; "its" are its seconds.
+    """
+    noticed = "accused" if part == "healthy" else "noticed"
+    columns = ("n", noticed, "first", "in 3", "cured", "median", "most", "search", "its", "errors")
     table = Table(
-        part,
-        "networks",
-        "accused" if part == "healthy" else "noticed",
-        "right cause first",
-        "among the first three",
-        "cured",
-        "seconds (median, most)",
-        "random search finds",
-        "its seconds",
+        Column(part, no_wrap=True),
+        *(Column(name, no_wrap=True, justify="right") for name in columns),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     for half in HALVES:
         if of_half := [verdict for verdict in found if verdict.half == half]:
-            table.add_row(*row(f"{half} half", of_half))
+            table.add_row(*row(half, of_half))
     table.add_section()
     for name in dict.fromkeys(verdict.group for verdict in found):
         table.add_row(*row(name, [verdict for verdict in found if verdict.group == name]))

@@ -9,13 +9,11 @@ cars for auto-mpg. Trainings are cut to a second or two where the original took 
 from __future__ import annotations
 
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +25,7 @@ from rich.table import Table
 from sklearn.datasets import load_breast_cancer, load_digits, make_blobs, make_circles
 
 from benchmarks.diagnosis import by_hand
-from benchmarks.diagnosis.problem import LEARNS, Problem
+from benchmarks.diagnosis.problem import DATA, LEARNS, Problem
 from unstuck import (
     L2,
     SGD,
@@ -49,7 +47,6 @@ from unstuck.data import classification, parabola, read_features_and_target, spi
 
 Array = npt.NDArray[Any]
 SCALED = Inputs(scaling="standard")
-DATA = Path(os.environ.get("UNSTUCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +153,7 @@ def f4(seed: int) -> Faulty:
     slope = X[:, 0] + X[:, 1] ** 2
     y = 1.0 + np.searchsorted(np.quantile(slope, [0.25, 0.5, 0.75]), slope)
     problem = Problem.split("quarters", X, y, classes=False, seed=0)
-    cured = Recipe([Dense(16, "tanh"), Dense(1)], loss="squared_error", optimizer=Adam(0.01), epochs=100, seed=seed)
+    cured = Recipe([Dense(16, "tanh"), Dense(1)], loss="squared_error", optimizer=Adam(0.03), epochs=300, seed=seed)
     return faulty("F4", cured.replace(layers=(Dense(16, "tanh"), Dense(1, "tanh"))), problem, "output_range", cured)
 
 
@@ -298,7 +295,7 @@ def bits(seed: int) -> tuple[Problem, Recipe, Recipe]:
         seed=seed,
     )
     cured = as_was.replace(
-        layers=(Dense(8, "relu"), Dense(8, "relu"), Dense(8)), optimizer=Adam(0.003), batch_size=1, epochs=60
+        layers=(Dense(16, "relu"), Dense(16, "relu"), Dense(8)), optimizer=Adam(0.003), batch_size=1, epochs=60
     )
     return Problem.whole("bits", X, X, classes=False), as_was, cured
 

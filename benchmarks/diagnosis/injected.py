@@ -317,7 +317,6 @@ SAME = {
     "output_activation": {"output_range"},  # negative targets out of a ReLU
     "class_numbers": {"loss_mismatch", "output_range"},
     "batch_size": {"too_few_steps"},  # the same number of epochs has fewer steps
-    "constant_start": {"small_start"},  # constants near zero
 }
 """What else may be said of a fault, being true of it too."""
 INCURABLE = {"nothing_to_learn", "constant_inputs"}

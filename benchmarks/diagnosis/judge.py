@@ -147,7 +147,9 @@ def judge(task: Task, diagnose: Diagnose, search: Search | None) -> Verdict | No
             warnings.simplefilter("ignore")  # networks that climb overflow
             diagnosis = diagnose(*arguments)
     except Exception as error:  # whatever it is, the rest is to be judged all the same
-        return Verdict(**known, seconds=time.perf_counter() - started, error=f"{type(error).__name__}: {error}")
+        wrong = None if task.part == "healthy" else False
+        known |= {"first": wrong, "among_first": wrong, "cured": wrong, "error": f"{type(error).__name__}: {error}"}
+        return Verdict(**known, seconds=time.perf_counter() - started)
     seconds = time.perf_counter() - started
     named = tuple(finding.fault for finding in diagnosis.findings)
     known |= {

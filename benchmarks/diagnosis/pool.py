@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +26,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from threadpoolctl import threadpool_limits
 
-from benchmarks.diagnosis.problem import Problem
+from benchmarks.diagnosis.problem import DATA, Problem
 from unstuck import Adam, CosineDecay, Dense, Inputs, Recipe, Targets
 from unstuck.data import parabola, read_features_and_target, spiral, xor
 
 Array = npt.NDArray[Any]
 Make = Callable[[int], Problem]
-DATA = Path(os.environ.get("UNSTUCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 VARIANTS = 4
 """So many draws of the made-up data, and splits of the real ones: what can be learned is measured once for each."""
 ROWS = 1_500

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from sklearn.model_selection import train_test_split
 
 from unstuck import Recipe, train_many
 
+DATA = Path(os.environ.get("UNSTUCK_DATA", Path(__file__).parents[3] / "shared" / "data"))
+"""Of the shared data, where there are any."""
 FEW_ROWS = 100
 LEARNS = 0.85
 """A network learns when it gains so much of what the one it is compared with gains over the best constant."""

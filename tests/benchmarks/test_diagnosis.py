@@ -182,7 +182,7 @@ def test_an_error_is_kept_and_counts_as_not_noticed():
 
     said = judge(Task("faulty", 0, "F4"), diagnose, None)
     assert said.error == "ValueError: no"
-    assert not said.noticed
+    assert (said.noticed, said.first, said.cured) == (False, False, False)
     assert program.missed(said)
 
 
