@@ -81,6 +81,9 @@ def proper_output(recipe: Recipe, problem: Problem) -> Recipe:
     return as_numbers(recipe, problem) if problem.classes is None else as_classes(recipe, problem)
 
 
+PROPER_OUTPUT = "the output and loss that go with the targets"
+
+
 def with_usual_starts(recipe: Recipe, problem: Problem | None = None) -> Recipe:
     """Take the start that suits each activation, and zero biases."""
     defaults = Dense(1)
@@ -129,7 +132,7 @@ def reference(recipe: Recipe, problem: Problem) -> Recipe:
         loss=SquaredError() if classes is None else CategoricalCrossEntropy(),
         optimizer=Adam(learning_rate=USUAL_RATE),
         batch_size=32 if rows >= 200 else "full" if rows < 64 else 16,
-        epochs=int(np.clip(60_000 / rows, 30, 600)),
+        epochs=int(np.clip(100_000 / rows, 30, 800)),
         inputs=Inputs(scaling="standard", missing=recipe.inputs.missing, categories=recipe.inputs.categories),
         targets=Targets(scaling="standard" if classes is None else "none"),
         seed=recipe.seed,

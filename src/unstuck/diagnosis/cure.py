@@ -17,11 +17,11 @@ from functools import cached_property
 import numpy as np
 
 from unstuck.diagnosis.changes import reference
-from unstuck.diagnosis.evidence import Evidence
+from unstuck.diagnosis.evidence import LEARNED, Evidence
 from unstuck.diagnosis.faults import ORDER
 from unstuck.diagnosis.finding import LISTED, Finding, Fix
 from unstuck.diagnosis.trainings import Clock, Trained, train_all
-from unstuck.diagnosis.trials import RELIABLE, SURE, Treatment, Trial, pooled, run_trials, treat
+from unstuck.diagnosis.trials import SURE, Treatment, Trial, pooled, run_trials, treat
 from unstuck.engines.native import thread_count
 from unstuck.recipe import Recipe
 
@@ -31,6 +31,9 @@ FRESH = 1_000
 FEWEST_FRESH, MOST_FRESH = 5, 16
 PROMISING = 6
 STRONG = 0.5
+PARTNERS = 5
+CLEARLY = 0.05
+"""A share of what can be gained."""
 SINGLES_SHARE = 0.35
 """Of the time that is left, for the first trainings of the single fixes."""
 
@@ -61,9 +64,9 @@ class Search:
     def run(self) -> Search:
         """Look for a cure until one is found, or time is up."""
         singles = self._singles()
-        alone = [one for one in singles if one.succeeded]
-        for trial in sorted([*alone, *self._strong(alone)], key=self._preference):
-            if self._confirmed(trial if len(trial.treatment.parts) == 1 else self._pruned(trial)):
+        alone = [one for one in singles if self._learns(one)]
+        for trial in sorted([*alone, *self._strong(singles, alone)], key=self._preference):
+            if self._confirmed(self._improved(self._pruned(trial), singles)):
                 return self
         for trial in self._sets(singles):
             if self._confirmed(self._pruned(trial)):
@@ -101,13 +104,17 @@ class Search:
         seconds = max((trial.seconds for trial in trials), default=0.0) * (SEEDS - 1) / thread_count()
         return int(np.clip(SINGLES_SHARE * self.clock.left / max(seconds, 1e-3), 1, PROMISING))
 
-    def _strong(self, alone: Sequence[Trial]) -> list[Trial]:
-        """Try what the evidence speaks for most, together, where none of it suffices alone: it may take all of it."""
+    def _strong(self, singles: Sequence[Trial], alone: Sequence[Trial]) -> list[Trial]:
+        """Try what the evidence speaks for most with other fixes, where it does not suffice alone."""
         strong = [finding for finding in self.findings if finding.suspicion >= STRONG and finding.fixes]
-        if len(strong) < 2 or any(trial.treatment.suspicion >= STRONG for trial in alone):
+        if not strong or any(trial.treatment.suspicion >= STRONG for trial in alone):
             return []
-        trial = self._tried([(finding, finding.fixes[0]) for finding in strong])
-        return [trial] if trial is not None and trial.succeeded else []
+        best = self._best_fixes(singles)
+        first = [part for part in best if part[0].suspicion >= STRONG]
+        sets = [first] if len(first) > 1 else []
+        sets += [[*first[:1], part] for part in best[:PARTNERS] if first and part is not first[0]]
+        tried = [self._tried(parts) for parts in sets]
+        return [trial for trial in tried if trial is not None and self._learns(trial)]
 
     def _sets(self, singles: Sequence[Trial]) -> Iterator[Trial]:
         """Yield sets of fixes that learn, the smaller ones first, and the reference network last."""
@@ -115,11 +122,11 @@ class Search:
         sizes = [size for size in (2, 3, 4, 6) if size < len(best)]
         for parts in [*(best[:size] for size in sizes), best, [part for part in best if part[0].suspicion >= LISTED]]:
             trial = self._tried(parts)
-            if trial is not None and trial.succeeded:
+            if trial is not None and self._learns(trial):
                 yield trial
         if self.evidence.reference.gain >= self.evidence.goal:
             made = reference(self.evidence.recipe, self.evidence.problem)
-            yield from (trial for trial in self._try([Treatment((), made)], SEEDS, 0.5) if trial.succeeded)
+            yield from filter(self._learns, self._try([Treatment((), made)], SEEDS, 0.5))
 
     def _best_fixes(self, singles: Sequence[Trial]) -> list[Part]:
         """Return each finding's most helpful fix, the most suspicious and most helpful ones first."""
@@ -143,6 +150,16 @@ class Search:
             without = self._tried([other for other in trial.treatment.parts if other is not part])
             if without is not None and without.learned == 1 and without.treatment.recipe not in self.refuted:
                 trial = without
+        return trial
+
+    def _improved(self, trial: Trial, singles: Sequence[Trial]) -> Trial:
+        """Add what the evidence speaks for strongly, where that gains clearly more: one fault may hide another."""
+        for part in self._best_fixes(singles):
+            if part[0].suspicion < STRONG or part[0].fault in trial.treatment.faults:
+                continue
+            more = self._tried([*trial.treatment.parts, part])
+            if more and min(more.after) > trial.median + CLEARLY * self.evidence.attainable:
+                trial = more
         return trial
 
     def _tried(self, parts: Sequence[Part]) -> Trial | None:
@@ -173,12 +190,22 @@ class Search:
             self.evidence.problem,
             self.evidence.untreated,
             range(first, first + seeds),
-            self.evidence.goal,
+            self.goal,
             share * self.clock.left,
         )
 
+    @property
+    def goal(self) -> float:
+        """The gain from which on a network has learned: trials may show that more is possible than was known."""
+        reliable = [min(trial.after) for trial in self.trials if len(trial.after) >= SEEDS]
+        return max([self.evidence.goal, *(LEARNED * gain for gain in reliable)])
+
+    def _learns(self, trial: Trial) -> bool:
+        return trial.median >= self.goal
+
     def _preference(self, trial: Trial) -> float:
-        return -(trial.treatment.suspicion + 0.3 * trial.median / self.evidence.attainable)
+        suspicion = max((finding.suspicion for finding, _ in trial.treatment.parts), default=0.0)
+        return -(suspicion - 0.1 * len(trial.treatment.parts) + 0.3 * trial.median / self.evidence.attainable)
 
     def _confirmed(self, trial: Trial) -> bool:
         """Run treated and untreated from fresh seeds; keep the trial as the cure if it still learns."""
@@ -188,12 +215,12 @@ class Search:
         untreated = self._fresh_untreated
         seeds = [one.seed for one in untreated]
         seconds = max(1.0, self.clock.left)
-        for fresh in run_trials([trial.treatment], evidence.problem, untreated, seeds, evidence.goal, seconds):
+        for fresh in run_trials([trial.treatment], evidence.problem, untreated, seeds, self.goal, seconds):
             fresh = replace(fresh, fresh=True)
             self.trials.append(fresh)
-            if fresh.learned >= RELIABLE and fresh.p < SURE:
+            if fresh.reliable and fresh.p < SURE:
                 self.cure = fresh
-            elif fresh.learned < RELIABLE:
+            elif not fresh.reliable:
                 self.refuted.add(trial.treatment.recipe)
         return self.cure is not None
 

@@ -37,7 +37,7 @@ def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, pro
     clock = Clock(budget or LONGEST)
     with np.errstate(all="ignore"):
         evidence = measure(recipe, X, y, clock)
-        if budget is None:
+        if budget is None and not evidence.diverged:
             clock.limit(float(np.clip(TIMES * evidence.first.run.seconds, SHORTEST, LONGEST)))
         findings = examine(evidence)
         if evidence.nothing or learns(evidence):

@@ -92,11 +92,15 @@ class Evidence:
 
     @property
     def goal(self) -> float:
-        """The gain from which on it has learned."""
-        goal = LEARNED * self.attainable
-        bent = 1 - self.linear.gain > STRAIGHT * (1 - self.attainable) and self.problem.held_out
-        sure = self.attainable - self.linear.gain > 4 * self.learnable.error
-        return max(goal, (self.linear.gain + self.attainable) / 2) if bent and sure else goal
+        """The gain from which on it has learned, but for the standard error of what can be gained."""
+        goal = LEARNED * self.attainable - self.learnable.error
+        return max(goal, (self.linear.gain + self.attainable) / 2) if self.bent else goal
+
+    @property
+    def bent(self) -> bool:
+        """Whether a straight line, however good, falls clearly short of what can be gained."""
+        short = 1 - self.linear.gain > STRAIGHT * (1 - self.attainable) and self.problem.held_out
+        return short and self.attainable - self.linear.gain > 4 * self.learnable.error
 
     @property
     def successes(self) -> float:

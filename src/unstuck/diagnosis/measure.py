@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, in_precision
 from unstuck.diagnosis.changes import reference
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.facts import facts
@@ -17,9 +18,11 @@ from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import sweep
 from unstuck.diagnosis.trainings import Clock, Trained, train_all
 from unstuck.engines.backprop import forward
+from unstuck.engines.engine import Rows
 from unstuck.functions.optimizers import Adam
 from unstuck.network import Network
 from unstuck.recipe import Dropout, Recipe
+from unstuck.run import Run
 from unstuck.training.prepare import Prepared, prepare
 
 FEWEST_SEEDS, MOST_SEEDS = 3, 6
@@ -45,7 +48,7 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     """
     problem = Problem.of(recipe, X, y)
     recipe, problem, untreated, cut = _affordable(recipe, problem, clock)
-    prepared = prepare(recipe.replace(validation_fraction=0.0), problem.X, problem.y)
+    prepared = _as_trained(untreated[0].run, problem)
     network, rows = prepared.network, prepared.rows
     start = network.start()
     end = untreated[0].run.final_parameters
@@ -92,6 +95,15 @@ def _affordable(recipe: Recipe, problem: Problem, clock: Clock) -> tuple[Recipe,
     parts = [f"{len(smaller):,} of {whole:,} rows"] if len(smaller) < whole else []
     parts += [f"{fewer:,} of {epochs:,} epochs"] if fewer < epochs else []
     return shorter, smaller, trained, " and ".join(parts)
+
+
+def _as_trained(run: Run, problem: Problem) -> Prepared:
+    """Return all training rows as the run's network gets them, those of its own validation among them."""
+    prepared = prepare(run.recipe.replace(validation_fraction=0.0), problem.X, problem.y)
+    X = in_precision(run.inputs.transform(problem.X), run.recipe.precision)
+    Y = in_precision(run.targets.transform(problem.y), run.recipe.precision)
+    rows = Rows(X, Y, prepared.rows.weights)
+    return replace(prepared, network=run.network, inputs=run.inputs, targets=run.targets, rows=rows)
 
 
 def _standardised(X: Array) -> Array:

@@ -19,8 +19,8 @@ from unstuck.diagnosis.trainings import Trained, train_all
 from unstuck.recipe import Recipe
 
 SURE = 0.05
-RELIABLE = 0.8
-"""A cure has to learn from this share of its seeds."""
+RELIABLE, NEARLY = 0.8, 0.75
+"""A cure has to come this far, from the untreated median to the goal, from this share of its seeds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,13 @@ class Trial:
         return float(np.mean([gain >= self.goal for gain in self.after]))
 
     @property
+    def reliable(self) -> bool:
+        """Whether it learns in the median, and nearly every seed comes at least three quarters of the way there."""
+        untreated = float(np.median(self.before))
+        near = untreated + NEARLY * (self.goal - untreated)
+        return self.succeeded and float(np.mean([gain >= near for gain in self.after])) >= RELIABLE
+
+    @property
     def succeeded(self) -> bool:
         """Whether it learns in the median."""
         return self.median >= self.goal
@@ -107,7 +114,7 @@ class Trial:
     @property
     def verdict(self) -> str:
         """In a word or two."""
-        if self.learned >= RELIABLE:
+        if self.reliable:
             return "learns"
         if self.succeeded:
             return f"learns from {self.learned:.0%}"

@@ -102,14 +102,9 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         return _healthy(evidence, findings, (), seconds)
     cure = search.cure
     trials = tuple(search.trials)
-    better = cure is not None and cure.effect >= MATTERS * evidence.attainable
-    promising = any(
-        trial.succeeded
-        and trial.effect >= MATTERS * evidence.attainable
-        and trial.treatment.recipe not in search.refuted
-        for trial in trials
-    )
-    if not better and not promising and evidence.share > 0.5:
+    promising = [trial for trial in trials if trial.succeeded and trial.treatment.recipe not in search.refuted]
+    better = any(_matters(trial, evidence) for trial in ([cure] if cure is not None else promising))
+    if not better and evidence.share > 0.5:
         return _healthy(evidence, findings, trials, seconds)
     judged = _judged(findings, search)
     listed = tuple(one for one in judged if one.certainty in ("proven", "contributes") or one.suspicion >= LISTED)
@@ -127,6 +122,12 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         ruled_out=_ruled_out(judged, search),
         seconds=seconds,
     )
+
+
+def _matters(trial: Trial, evidence: Evidence) -> bool:
+    """Tell whether a trial does so much better that the untreated recipe can be said to have a fault."""
+    straight = evidence.bent and evidence.gain < evidence.goal <= trial.median
+    return straight or trial.effect >= MATTERS * evidence.attainable
 
 
 def _judged(findings: Sequence[Finding], search: Search) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unstuck.diagnosis.changes import output, proper_output
+from unstuck.diagnosis.changes import PROPER_OUTPUT, output, proper_output
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.functions.activations import Exponential, Sigmoid, Softmax, Softplus
@@ -52,5 +52,5 @@ def examine(evidence: Evidence) -> Finding | None:
         f"Loss, output and targets do not go together: {wrong}.",
         (f"loss {loss.kind}, output {f.kind}, targets from {Y.min():.4g} to {Y.max():.4g}",),
         suspicion=suspicion,
-        fixes=(Fix("the output and loss that go with the targets", proper_output),),
+        fixes=(Fix(PROPER_OUTPUT, proper_output),),
     )

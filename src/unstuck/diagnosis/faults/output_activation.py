@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unstuck.diagnosis.changes import output, proper_output
+from unstuck.diagnosis.changes import PROPER_OUTPUT, output, proper_output
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
 
@@ -34,5 +34,5 @@ def examine(evidence: Evidence) -> Finding | None:
         f"There is a {f.kind} on the output, where a number should come out as it is.",
         tuple(numbers),
         suspicion=suspicion,
-        fixes=(Fix("an output that goes with the targets", proper_output),),
+        fixes=(Fix(PROPER_OUTPUT, proper_output),),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unstuck.data.targets import Targets
-from unstuck.diagnosis.changes import as_numbers, output, proper_output
+from unstuck.diagnosis.changes import PROPER_OUTPUT, as_numbers, output, proper_output
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
@@ -31,7 +31,7 @@ def examine(evidence: Evidence) -> Finding | None:
             f"with the best outputs there could be, the loss is still {lost.loss:.4g}; it is {evidence.loss:.4g}, and "
             f"{constant.loss:.4g} for the best constant"
         )
-    fixes = [Fix("a linear output" if evidence.problem.classes is None else "an output a class", proper_output)]
+    fixes = [Fix(PROPER_OUTPUT, proper_output)]
     if evidence.problem.classes is not None and evidence.network.outputs == 1:
         fixes.append(Fix("a linear output", as_numbers))
     if high - low < float("inf"):

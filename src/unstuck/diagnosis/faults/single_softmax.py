@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unstuck.diagnosis.changes import as_numbers, output, with_output
+from unstuck.diagnosis.changes import PROPER_OUTPUT, as_numbers, output, proper_output, with_output
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
@@ -24,7 +24,7 @@ def examine(evidence: Evidence) -> Finding | None:
             f"the gradient of the weights is {evidence.start.output.gradient:.2g}: exp(z) / exp(z) is 1 whatever z is",
         ),
         suspicion=0.99,
-        fixes=(Fix("a sigmoid, or a linear unit for numbers", _single),),
+        fixes=(Fix("a sigmoid, or a linear unit for numbers", _single), Fix(PROPER_OUTPUT, proper_output)),
         rules_out=("rate, start and size of the network: no gradient reaches any of them",),
     )
 
