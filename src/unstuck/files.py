@@ -1,11 +1,14 @@
-"""Files that are whole or not there: written aside, flushed to the disk, and renamed into place."""
+"""Files that are whole or not there: written aside, flushed to the disk, and renamed into place. And data as JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from unstuck.errors import FileError
@@ -88,6 +91,23 @@ def check_writable(path: Path) -> None:
         raise _cannot_write(path, f"{existing} is no folder")
     if not os.access(existing, os.W_OK):
         raise _cannot_write(path, f"{existing} is write-protected")
+
+
+def as_json(data: Any) -> str:
+    """Return data as JSON, with null for NaN and infinity, which JSON does not have.
+
+    >>> as_json([1.5, float("nan")])
+    '[\\n  1.5,\\n  null\\n]\\n'
+    """
+    return json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def _aside(path: Path) -> Path:

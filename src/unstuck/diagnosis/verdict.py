@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from unstuck.diagnosis.changes import differences
 from unstuck.diagnosis.cure import Search
+from unstuck.diagnosis.curves import curves
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
+from unstuck.diagnosis.text import as_text
 from unstuck.diagnosis.trials import Trial
+from unstuck.files import as_json
 from unstuck.recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 State = Literal["learns", "needs longer", "nothing to learn", "overfits", "does not learn"]
 MATTERS = 0.1
@@ -87,6 +93,28 @@ class Diagnosis:
             "cut": evidence.cut,
             "seconds": round(self.seconds, 3),
         }
+
+    def to_json(self) -> str:
+        """Return `to_data()` as JSON, with null for what is no finite number."""
+        return as_json(self.to_data())
+
+    def to_html(self) -> str:
+        """Return one page that needs no other file, with the figures in it."""
+        from unstuck.diagnosis.page import as_page
+
+        return as_page(self)
+
+    def plot(self) -> Figure:
+        """Return the floor picture: the training loss among its floors, and the cure's beside it."""
+        from unstuck.diagnosis.figures import floor_figure
+
+        return floor_figure(curves(self))
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def __repr__(self) -> str:
+        return f"Diagnosis(state={self.state!r}, changes={self.changes!r})"
 
 
 def learns(evidence: Evidence) -> bool:

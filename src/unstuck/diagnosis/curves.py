@@ -1,0 +1,103 @@
+"""Curves: the training loss of the untreated recipe and of the cure, each with the floors of its own loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.diagnosis.floors import Floor
+from unstuck.diagnosis.trainings import train_all
+from unstuck.drawing import drawable
+from unstuck.history import History
+
+if TYPE_CHECKING:
+    from unstuck.diagnosis.verdict import Diagnosis
+
+SECONDS = 2.0
+"""The cure is trained once more for its curve, no longer than this."""
+ROOM = 2.5
+"""The y axis ends at this many times what matters: a start far above it is cut off."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A loss over the epochs.
+
+    Attributes:
+        title: whose it is.
+        epochs: of the records.
+        losses: of the training rows, finite.
+        floors: of this loss.
+        bottom: of the y axis: 0, unless a loss is below.
+        top: of the y axis.
+    """
+
+    title: str
+    epochs: Array
+    losses: Array
+    floors: tuple[Floor, ...]
+    bottom: float
+    top: float
+
+
+def curves(diagnosis: Diagnosis) -> list[Curve]:
+    """Return the curve of the untreated recipe, and that of the cure where there is one.
+
+    Both have the same y axis and floors if they are of the same loss of the same targets; else the cure has no floors.
+    """
+    evidence = diagnosis.evidence
+    floors = tuple(floor for floor in evidence.floors if drawable(floor.loss))
+    untreated = _points(evidence.first.run.history, evidence.rates.start if evidence.rates else np.nan)
+    cured = None if diagnosis.cure is None else _points(_cured(diagnosis))
+    if cured is None:
+        return [_curve("as it is", untreated, floors, [untreated])]
+    if not _comparable(diagnosis):
+        return [
+            _curve("as it is", untreated, floors, [untreated]),
+            _curve("cured (another loss)", cured, (), [cured]),
+        ]
+    return [
+        _curve("as it is", untreated, floors, [untreated, cured]),
+        _curve("cured", cured, floors, [untreated, cured]),
+    ]
+
+
+def _curve(title: str, points: Array, floors: tuple[Floor, ...], scale: list[Array]) -> Curve:
+    """Choose the y axis such that the floors and the ends of all curves on this scale are seen."""
+    ends = [part[1, -1] for part in scale if part.size]
+    highest = max([0.0, *(part[1].max() for part in scale if part.size)])
+    lowest = min([0.0, *(part[1].min() for part in scale if part.size), *(floor.loss for floor in floors)])
+    matters = max([0.0, *(floor.loss for floor in floors), *ends])
+    top = max(min(highest, ROOM * matters), 1.1 * matters) if matters > 0 else highest
+    if points.size and points[1].max() > top:
+        title += f", from {points[1].max():.3g}"
+    return Curve(title, points[0], points[1], floors, lowest, top if top > lowest else lowest + 1.0)
+
+
+def _points(history: History, start: float = np.nan) -> Array:
+    """Return epochs and losses (2, records) of the start and the records, where the loss is finite."""
+    epochs, losses = np.zeros(1), np.array([start])
+    if len(history):
+        epochs, losses = np.append(epochs, history["epoch"]), np.append(losses, history["training_loss"])
+    shown = drawable(losses)
+    return np.array([epochs[shown], losses[shown]])
+
+
+@lru_cache(maxsize=4)
+def _cured(diagnosis: Diagnosis) -> History:
+    """Train the cure from its own seed."""
+    assert diagnosis.cure is not None
+    (trained,) = train_all([diagnosis.cure], diagnosis.evidence.problem, SECONDS)
+    return trained.run.history
+
+
+def _comparable(diagnosis: Diagnosis) -> bool:
+    """Tell whether untreated and cured loss are the same function of outputs and targets."""
+    before, after = diagnosis.evidence.recipe, diagnosis.cure
+    assert after is not None
+    same = ("loss", "targets", "class_weights")
+    return all(getattr(before, name) == getattr(after, name) for name in same) and before.outputs == after.outputs
