@@ -1,5 +1,7 @@
 from .data.inputs import Inputs as Inputs
 from .data.targets import Targets as Targets
+from .diagnosis.diagnose import diagnose as diagnose
+from .diagnosis.verdict import Diagnosis as Diagnosis
 from .errors import DataError as DataError
 from .errors import FileError as FileError
 from .errors import OptionError as OptionError

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -49,18 +48,21 @@ def main() -> None:
 json_option = click.option(
     "--json", "json_path", metavar="PATH", help="Write the results as JSON; - is standard output."
 )
+task_option = click.option(
+    "--task", type=click.Choice(["classification", "regression"]), help="What to do. [default: as the target looks]"
+)
+recipe_option = click.option("--recipe", "recipe_path", type=PATH, help="A recipe in TOML, instead of the default one.")
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field: optimizer.learning_rate=0.01"
+)
 
 
 @main.command()
 @click.argument("data", type=PATH)
 @click.option("--target", required=True, metavar="COLUMN", help="The column to predict.")
-@click.option(
-    "--task", type=click.Choice(["classification", "regression"]), help="What to do. [default: as the target looks]"
-)
-@click.option("--recipe", "recipe_path", type=PATH, help="A recipe in TOML, instead of the default one.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field: optimizer.learning_rate=0.01"
-)
+@task_option
+@recipe_option
+@set_option
 @click.option(
     "--test-fraction", default=0.2, show_default=True, type=click.FloatRange(0, 1, max_open=True), help="Rows held out."
 )
@@ -204,6 +206,102 @@ def gradcheck(
         sys.exit(1)
 
 
+@main.command()
+@click.argument("subject")
+@click.option("--data", type=PATH, help="The rows, for a run. [default: those it was trained on]")
+@click.option("--target", metavar="COLUMN", help="The column to predict. Required for a table.")
+@task_option
+@recipe_option
+@set_option
+@click.option("--budget", type=float, metavar="SECONDS", help="How long it may take, about.")
+@click.option("--html", "html_path", type=PATH, help="One page with tables and figures.")
+@json_option
+@reports_errors
+def why(
+    subject: str,
+    data: Path | None,
+    target: str | None,
+    task: Literal["classification", "regression"] | None,
+    recipe_path: Path | None,
+    settings: tuple[str, ...],
+    budget: float | None,
+    html_path: Path | None,
+    json_path: str | None,
+) -> None:
+    """Find out why a network does not learn, and what makes it.
+
+    SUBJECT is a table of rows (CSV, Parquet or NPZ), which a recipe is to learn; the folder of a run; a network of your
+    own, FILE.py or FILE.py:NAME; or one of the five cases, case:1 to case:5. Exits with 1 when it does not learn.
+    """
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from unstuck.diagnosis.diagnose import diagnose
+    from unstuck.diagnosis.text import show
+    from unstuck.files import write_whole
+
+    _check_outputs(json_path, html_path)
+    diagnosed = _subject(subject, data, target, task=task, recipe_path=recipe_path, settings=settings)
+    console = _console(json_path)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task("measuring, and trying changes")
+        diagnosis = diagnose(*diagnosed, budget=budget, progress=False)
+    show(diagnosis, console)
+    if html_path is not None:
+        write_whole(html_path, diagnosis.to_html().encode())
+        console.print(f"Page: {html_path}", markup=False)
+    _write_json(json_path, diagnosis.to_data())
+    if diagnosis.state != "learns":
+        sys.exit(1)
+
+
+def _subject(
+    subject: str,
+    data: Path | None,
+    target: str | None,
+    *,
+    task: Literal["classification", "regression"] | None,
+    recipe_path: Path | None,
+    settings: tuple[str, ...],
+) -> tuple[Any, ...]:
+    """Return what `diagnose` is to be given: a recipe, X and y; or a network somebody wrote."""
+    from unstuck.recipe import Recipe
+    from unstuck.tabular import read_problem, read_run
+
+    path = Path(subject)
+    is_table = not (subject.startswith("case:") or path.is_dir() or re.search(r"\.py(:\w+)?$", subject))
+    options = {"--target": target, "--task": task, "--recipe": recipe_path, "--set": settings, "--data": data}
+    fitting = list(options)[:4] if is_table else ["--data", "--target"] if path.is_dir() else []
+    given = [name for name, value in options.items() if value and name not in fitting]
+    if given:
+        what = "a table of rows" if is_table else "a run" if path.is_dir() else subject
+        raise OptionError(f"{', '.join(given)} cannot be combined with {what}: unstuck why --help")
+    if subject.startswith("case:"):
+        return _case(subject)
+    if path.is_dir():
+        return read_run(path, data, target)
+    if not is_table:
+        from unstuck.subjects.from_file import load_subject
+
+        return (load_subject(subject),)
+    if target is None:
+        raise OptionError(f"which column of {subject} is to be predicted? Add --target COLUMN")
+    recipe = Recipe.load(recipe_path) if recipe_path else None
+    return read_problem(path, target, task=task, recipe=recipe, settings=_parsed(settings))
+
+
+def _case(name: str) -> tuple[Any, ...]:
+    from unstuck.cases import CASES
+
+    number = name.removeprefix("case:")
+    case = CASES.get(int(number)) if number.isdecimal() else None
+    if case is None:
+        raise OptionError(f"there is no {name}; the cases are case:1 to case:{len(CASES)}")
+    if case.subject is None:
+        raise OptionError(f"{name} ({case.title}) is code that cannot be diagnosed yet; unstuck cases {number} runs it")
+    return case.subject()
+
+
 def _parsed(settings: tuple[str, ...]) -> dict[str, Any]:
     """Return the settings as data: a value is what TOML makes of it, or else text."""
     import tomllib
@@ -242,22 +340,13 @@ def _check_outputs(json_path: str | None, *others: Path | None) -> None:
 def _write_json(path: str | None, data: Any) -> None:
     if path is None:
         return
-    text = json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
+    from unstuck.files import as_json, write_whole
+
+    text = as_json(data)
     if path == "-":
         click.echo(text, nl=False)
     else:
-        from unstuck.files import write_whole
-
         write_whole(Path(path), text.encode())
-
-
-def _finite(data: Any) -> Any:
-    """Return the data with null for NaN and infinity, which JSON does not have."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def _console(json_path: str | None) -> Console:

@@ -96,8 +96,10 @@ def check_writable(path: Path) -> None:
 def as_json(data: Any) -> str:
     """Return data as JSON, with null for NaN and infinity, which JSON does not have.
 
-    >>> as_json([1.5, float("nan")])
-    '[\\n  1.5,\\n  null\\n]\\n'
+    >>> print(as_json({"loss": float("nan")}), end="")
+    {
+      "loss": null
+    }
     """
     return json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from unstuck.data.readers import read_features, read_features_and_target
 from unstuck.data.splits import hold_out
 from unstuck.data.targets import Targets
 from unstuck.errors import FileError, OptionError
-from unstuck.files import check_writable
+from unstuck.files import check_writable, read_whole, write_whole
 from unstuck.functions.activations import Identity, ReLU, Softmax
 from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
 from unstuck.metrics import evaluate
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 20
 """Integers with more distinct values than this are numbers to predict, not classes."""
+
+SOURCE = "source.toml"
+"""In a run's folder, the file and the column it was trained on."""
 
 Task = Literal["classification", "regression"]
 
@@ -89,16 +94,14 @@ def train_table(
     if folder.exists():
         raise FileError(f"{folder} exists already; choose another name with --out, or remove it first")
     check_writable(folder)
-    X, y = matched(*read_features_and_target(path, target), path.name)
-    classes = looks_like_classes(y) if task is None else task == "classification"
-    if recipe is None:
-        recipe = default_recipe(len(y), len(np.unique(y)) if classes else y[0].size, classes)
-    recipe = recipe.with_settings(settings or {})
+    recipe, X, y = read_problem(path, target, task=task, recipe=recipe, settings=settings)
+    classes = _are_classes(y, task)
     kept, held = np.arange(len(y)), np.arange(0)
     if test_fraction:
         kept, held = hold_out(y, test_fraction, recipe.seed, stratify=classes)
     run = train(recipe, X[kept], y[kept])
     run.save(folder)
+    _write_source(folder, path, target)
     metrics, constant = {}, {}
     if test_fraction:
         metrics = run.evaluate(X[held], y[held])
@@ -111,6 +114,72 @@ def train_table(
         metrics=metrics,
         constant=constant,
     )
+
+
+def read_problem(
+    path: Path,
+    target: str,
+    *,
+    task: Task | None = None,
+    recipe: Recipe | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Recipe, Any, npt.NDArray[Any]]:
+    """Return the recipe that `train_table` trains, and the features and targets of all rows of a file.
+
+    Raises:
+        UnstuckError: when file, recipe and settings do not fit.
+    """
+    X, y = matched(*read_features_and_target(path, target), path.name)
+    classes = _are_classes(y, task)
+    if recipe is None:
+        recipe = default_recipe(len(y), len(np.unique(y)) if classes else y[0].size, classes)
+    return recipe.with_settings(settings or {}), X, y
+
+
+def read_run(folder: Path, path: Path | None = None, target: str | None = None) -> tuple[Recipe, Any, npt.NDArray[Any]]:
+    """Return the recipe of a saved run, and the rows it was trained on.
+
+    Args:
+        folder: of the run.
+        path: the file of the rows; None takes the one that `train_table` noted.
+        target: the column to predict; None likewise.
+
+    Raises:
+        UnstuckError: when the run or the file cannot be used, or it is not known which file that is.
+    """
+    recipe = Run.load(folder).recipe
+    noted = _read_source(folder)
+    path, target = path or noted[0], target or noted[1]
+    if path is None or target is None:
+        raise OptionError(
+            f"{folder} does not say which rows it was trained on, as runs of `unstuck train` do: "
+            "add --data FILE and --target COLUMN"
+        )
+    return read_problem(path, target, recipe=recipe)
+
+
+def _write_source(folder: Path, path: Path, target: str) -> None:
+    """Note the file and column of a run: by the way from the run's folder if both lie here, as they may move together.
+
+    A file elsewhere is noted by its full name.
+    """
+    import tomli_w
+
+    here, data = Path.cwd().resolve(), path.resolve()
+    together = data.is_relative_to(here) and folder.resolve().is_relative_to(here)
+    place = os.path.relpath(data, folder.resolve()) if together else str(data)
+    noted = {"data": Path(place).as_posix(), "target": target}
+    write_whole(folder / SOURCE, tomli_w.dumps(noted).encode())
+
+
+def _read_source(folder: Path) -> tuple[Path | None, str | None]:
+    if not (folder / SOURCE).is_file():
+        return None, None
+    try:
+        noted = tomllib.loads(read_whole(folder / SOURCE).decode())
+        return folder / noted["data"], str(noted["target"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{folder / SOURCE} should have data = FILE and target = COLUMN: {error}") from None
 
 
 def predict_table(run_folder: Path, path: Path) -> polars.DataFrame:
@@ -138,6 +207,10 @@ def looks_like_classes(y: npt.NDArray[Any]) -> bool:
     if y.dtype.kind not in "fiu":
         return True
     return y.ndim == 1 and bool((y == np.rint(y)).all()) and len(np.unique(y)) <= MOST_CLASSES
+
+
+def _are_classes(y: npt.NDArray[Any], task: Task | None) -> bool:
+    return looks_like_classes(y) if task is None else task == "classification"
 
 
 def default_recipe(rows: int, outputs: int, classes: bool) -> Recipe:

@@ -78,4 +78,5 @@ CASE = Case(
     title="spiral: three classes, one sigmoid",
     fault="target 2 is outside the sigmoid's range (0, 1)",
     trainings={"as_was": as_was, "cured": cured},
+    subject=lambda: (AS_WAS, *spiral()),
 )

@@ -83,4 +83,5 @@ CASE = Case(
     title="x squared comes out as a straight line",
     fault="a learning rate of 1e-6, and leaky ReLU on the output",
     trainings={"as_was": as_was, "cured": cured},
+    subject=lambda: (AS_WAS, *parabola(ROWS)),
 )

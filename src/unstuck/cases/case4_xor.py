@@ -129,4 +129,5 @@ CASE = Case(
     title="XOR settles at 0.69314718",
     fault="the cost sees predictions passed in as data, so only its penalty is differentiated",
     trainings={"as_was": as_was, "connected_only": connected, "cured": cured},
+    subject=lambda: (recipe(hidden=2), *xor(copies=2)),
 )

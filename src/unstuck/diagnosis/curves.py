@@ -72,7 +72,7 @@ def _curve(title: str, points: Array, floors: tuple[Floor, ...], scale: list[Arr
     highest = max([0.0, *(part[1].max() for part in scale if part.size)])
     lowest = min([0.0, *(part[1].min() for part in scale if part.size), *(floor.loss for floor in floors)])
     matters = max([0.0, *(floor.loss for floor in floors), *ends])
-    top = max(min(highest, ROOM * matters), 1.1 * matters) if matters > 0 else highest
+    top = max(min(highest, ROOM * matters), 1.1 * matters) if floors else 1.05 * highest
     if points.size and points[1].max() > top:
         title += f", from {points[1].max():.3g}"
     return Curve(title, points[0], points[1], floors, lowest, top if top > lowest else lowest + 1.0)

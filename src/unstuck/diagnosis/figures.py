@@ -40,7 +40,8 @@ def floor_figure(drawn: Sequence[Curve]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6 * len(drawn) + 0.6, 3.8), layout="constrained")
-    for axes, curve, colour in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, (BEFORE, AFTER)):
+    panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+    for axes, curve, colour in zip(panels, drawn, (BEFORE, AFTER)[: len(drawn)], strict=True):
         cost_curve(axes, curve.epochs, curve.losses, from_zero=False)
         for line in axes.get_lines():
             line.set_color(colour)
@@ -69,7 +70,7 @@ def _name_floors(axes: Axes, curve: Curve) -> None:
             textcoords="axes fraction",
             va="center",
             fontsize="small",
-            arrowprops={"arrowstyle": "-", "color": LINE, "linewidth": 0.8},
+            arrowprops={"arrowstyle": "-", "color": LINE, "lw": 0.8, "relpos": (0, 0.5), "shrinkA": 0, "shrinkB": 0},
         )
 
 
@@ -97,7 +98,7 @@ def rates_figure(evidence: Evidence) -> Figure | None:
         ylim=(min(0.0, *losses[inside], 0.0) if inside.any() else 0.0, highest),
     )
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="lower left")
+    _legend(figure)
     return figure
 
 
@@ -120,11 +121,11 @@ def trials_figure(diagnosis: Diagnosis) -> Figure | None:
     axes.axvline(problem.constant, color=LINE, linestyle=":", label=f"a constant: {problem.constant:.3f}")
     axes.plot([], [], "x", color=BEFORE, label="before, one a seed")
     axes.plot([], [], "o", color=AFTER, label="after, one a seed")
-    axes.set_yticks(range(len(rows)), [fill(f"{row.change}{' *' if row.proven else ''}", 44) for row in rows])
+    axes.set_yticks(range(len(rows)), [fill(f"{row.change}{' (the cure)' if row.proven else ''}", 44) for row in rows])
     axes.set_xlabel(shown.metric_name(problem) + (" (-1: that or less)" if problem.metric == "r2" else ""))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(alpha=0.3, axis="x")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize="small")
+    _legend(figure)
     return figure
 
 
@@ -149,8 +150,14 @@ def layers_figure(evidence: Evidence) -> Figure:
         axes.grid(alpha=0.3)
     for axes in figure.axes[3:]:
         axes.set_xlabel("layer")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize="small")
+    _legend(figure)
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Put the legend of the first axes above the figure, without a frame: its white would stay on a dark page."""
+    entries = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside upper center", ncols=4, fontsize="small", frameon=False)
 
 
 def _values(layers: Sequence[LayerEvidence], name: str, logarithmic: bool) -> list[float]:

@@ -160,7 +160,7 @@ def _figure(figure: Figure, alt: str) -> str:
     from matplotlib import rc_context
 
     buffer = StringIO()
-    with rc_context({"svg.fonttype": "path", "svg.hashsalt": alt}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": alt}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]

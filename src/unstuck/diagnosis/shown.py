@@ -241,7 +241,9 @@ def _outstanding_of(before: LayerEvidence, after: LayerEvidence, moved: float) -
     if moved < 1e-3:
         lines.append(f"its parameters hardly moved: by {number(moved)} of their size")
     if after.penalty > 10 * after.gradient and after.penalty > 0:
-        lines.append(f"the penalty pulls harder than the data: {number(after.penalty)} against {number(after.gradient)}")
+        lines.append(
+            f"the penalty pulls harder than the data: {number(after.penalty)} against {number(after.gradient)}"
+        )
     return lines
 
 

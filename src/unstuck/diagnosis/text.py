@@ -128,7 +128,7 @@ def _label(floor: Floor) -> str:
 
 def _row(curve: Curve, loss: float) -> int | None:
     up = (loss - curve.bottom) / (curve.top - curve.bottom)
-    return int(round((1 - up) * (4 * HEIGHT - 1))) // 4 if 0 <= up <= 1 else None
+    return round((1 - up) * (4 * HEIGHT - 1)) // 4 if 0 <= up <= 1 else None
 
 
 def _fitted(line: str, width: int) -> str:
