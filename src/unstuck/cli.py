@@ -246,7 +246,10 @@ def why(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         progress.add_task("measuring, and trying changes")
         diagnosis = diagnose(*diagnosed, budget=budget, progress=False)
-    show(diagnosis, console)
+    if console.is_terminal:
+        show(diagnosis, console)
+    else:
+        console.print(str(diagnosis), markup=False, highlight=False, soft_wrap=True)
     if html_path is not None:
         write_whole(html_path, diagnosis.to_html().encode())
         console.print(f"Page: {html_path}", markup=False)

@@ -134,19 +134,19 @@ def layers_figure(evidence: Evidence) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 5), layout="constrained")
+    states = ((evidence.start.layers, "at the start", "x--", BEFORE), (evidence.end.layers, "at the end", "o-", AFTER))
     for axes, (name, title, logarithmic) in zip(figure.subplots(2, 3).flat, SIGNALS, strict=True):
-        for layers, label, style, colour in (
-            (evidence.start.layers, "at the start", "x--", BEFORE),
-            (evidence.end.layers, "at the end", "o-", AFTER),
-        ):
-            axes.plot([layer.number for layer in layers], _values(layers, name, logarithmic), style, color=colour)
-            axes.plot([], [], style, color=colour, label=label)
+        highest = 1.0
+        for layers, label, style, colour in states:
+            values = _values(layers, name, logarithmic)
+            highest = max([highest, *(value for value in values if np.isfinite(value))])
+            axes.plot([layer.number for layer in layers], values, style, color=colour, label=label)
         axes.set_title(title, fontsize="medium")
         axes.set_xticks([layer.number for layer in evidence.end.layers])
-        if logarithmic:
+        if not logarithmic:
+            axes.set_ylim(0, 1.05 * highest)
+        elif any(np.isfinite(line.get_ydata()).any() for line in axes.get_lines()):
             axes.set_yscale("log")
-        else:
-            axes.set_ylim(0, 1.05 if name != "rank" else None)
         axes.grid(alpha=0.3)
     for axes in figure.axes[3:]:
         axes.set_xlabel("layer")

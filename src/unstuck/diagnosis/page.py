@@ -67,7 +67,7 @@ def _floors(diagnosis: Diagnosis) -> str:
     floors = ", ".join(f"{floor.name} {shown.number(floor.loss)}" for floor in diagnosis.evidence.floors)
     figure = _figure(floor_figure(curves(diagnosis)), f"Training loss over the epochs. {caption} Floors: {floors}.")
     explained = "Dashed lines are floors: losses that some limited predictor reaches without what the network could do."
-    return f"<h2>Where the loss went flat</h2>\n{figure}\n{_paragraph(f'{caption} {explained}')}"
+    return f"<h2>The training loss and its floors</h2>\n{figure}\n{_paragraph(f'{caption} {explained}')}"
 
 
 def _why(diagnosis: Diagnosis) -> str:
@@ -92,17 +92,18 @@ def _tried(diagnosis: Diagnosis) -> str:
         return ""
     name = shown.metric_name(diagnosis.evidence.problem)
     rows = shown.trial_rows(diagnosis)
-    head = ("change", f"median {name} before", "after", "interval", "seeds", "p", "verdict")
+    head = ("change", f"median {name} before", "after", "interval", "learned", "p", "verdict")
     best = f"The best: {rows[0].change}, {name} {rows[0].before} before and {rows[0].after} after."
     table = _table(
         head,
-        [(row.change, row.before, row.after, row.interval, row.seeds, row.p, row.verdict) for row in rows],
+        [(row.change, row.before, row.after, row.interval, row.learned, row.p, row.verdict) for row in rows],
         numbers=(1, 2, 4, 5),
         classes=["proven" if row.proven else "plain" if row.plain else "" for row in rows],
     )
     note = (
-        "One training a seed. The interval is from the smallest to the largest; p is that of the Mann-Whitney U test "
-        "against the untreated recipe. " + shown.left_out(diagnosis)
+        "One training a seed. The interval is from the smallest to the largest; learned counts the seeds from which "
+        "it learned, before and after; p is that of the Mann-Whitney U test against the untreated recipe. "
+        + shown.left_out(diagnosis)
     )
     alt = f"{name} of each trial from each seed, before and after, beside the goal. {best}"
     return f"<h2>What was tried</h2>\n{_figure(figure, alt)}\n{table}\n{_paragraph(note)}"

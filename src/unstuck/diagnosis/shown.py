@@ -34,13 +34,25 @@ STATES = {
 
 @dataclass(frozen=True)
 class TrialRow:
-    """One trial in words. `proven` is that of the announced cure, `plain` one that changed nothing or did not end."""
+    """One trial in words.
+
+    Attributes:
+        change: what was changed.
+        before: median of the metric, untreated.
+        after: the same, treated.
+        interval: the smallest and the largest, treated; "" of a single seed.
+        learned: from how many seeds it learned, before and after.
+        p: of the test against the untreated trainings; "" of a single seed.
+        verdict: in a word or two.
+        proven: whether it is the cure's trial on fresh seeds.
+        plain: whether it does not learn.
+    """
 
     change: str
     before: str
     after: str
     interval: str
-    seeds: str
+    learned: str
     p: str
     verdict: str
     proven: bool
@@ -174,6 +186,8 @@ def ruled_out(diagnosis: Diagnosis) -> tuple[str, ...]:
 def caption(diagnosis: Diagnosis) -> str:
     """Say in a sentence what the floor picture shows."""
     evidence = diagnosis.evidence
+    if evidence.diverged:
+        return f"The training diverged: {evidence.first.run.failure}."
     ends = f"The training loss ends at {number(evidence.loss)}"
     at = f", at the floor of the {evidence.floor.name}" if evidence.floor is not None else ""
     cured = "; beside it the loss of the cured training" if diagnosis.cure is not None else ""
@@ -209,6 +223,8 @@ def _end(evidence: Evidence) -> str:
         return f"it diverged: {evidence.first.run.failure}"
     floor = evidence.floor
     at = f"flat at the floor of the {floor.name}" if floor is not None else "at none of the floors"
+    if floor is None and evidence.loss > max(floor.loss for floor in evidence.floors):
+        at = "above all floors: a constant would do better"
     fell = evidence.falling
     return f"{at}; it fell by {fell:.1%} over the last fifth of the training" if fell > 0.001 else at
 
@@ -236,10 +252,12 @@ def _outstanding_of(before: LayerEvidence, after: LayerEvidence, moved: float) -
         if max(first, last) > least:
             lines.append(f"{last:.0%} of the units {words} ({first:.0%} at the start)")
     ratio = before.weights / before.usual if before.usual else 1.0
-    if not 0.2 < ratio < 5:
+    if ratio == 0:
+        lines.append("its weights start at 0")
+    elif not 0.2 < ratio < 5:
         lines.append(f"its weights start {number(ratio)} times as large as is usual")
     if moved < 1e-3:
-        lines.append(f"its parameters hardly moved: by {number(moved)} of their size")
+        lines.append(f"its parameters hardly moved: by {number(moved)} of their size" if moved else "it did not move")
     if after.penalty > 10 * after.gradient and after.penalty > 0:
         lines.append(
             f"the penalty pulls harder than the data: {number(after.penalty)} against {number(after.gradient)}"
@@ -250,15 +268,16 @@ def _outstanding_of(before: LayerEvidence, after: LayerEvidence, moved: float) -
 def _trial_row(problem: Problem, trial: Trial, proven: bool) -> TrialRow:
     low, high = trial.interval
     several = len(trial.after) > 1
-    again = ", once more" if trial.fresh else ""
+    again = ", fresh seeds" if trial.fresh else ""
+    learned = [sum(gain >= trial.goal for gain in gains) for gains in (trial.before, trial.after)]
     return TrialRow(
         change=f"{trial.treatment.text or 'an ordinary network'}{again}",
         before=in_metric(problem, float(np.median(trial.before))),
         after=in_metric(problem, trial.median),
         interval=f"{in_metric(problem, low)} to {in_metric(problem, high)}" if several else "",
-        seeds=f"{len(trial.after)}{' fresh' if trial.fresh else ''}",
+        learned=f"{learned[0]}/{len(trial.before)} -> {learned[1]}/{len(trial.after)}",
         p=_probability(trial.p) if several else "",
-        verdict=f"{trial.verdict}: the cure" if proven else trial.verdict,
+        verdict="the cure" if proven else trial.verdict,
         proven=proven,
         plain=not trial.succeeded,
     )

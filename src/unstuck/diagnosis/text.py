@@ -48,7 +48,7 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
         _section(console, "Why", _findings(diagnosis))
     _section(console, "What was measured", _evidence(diagnosis))
     if diagnosis.trials:
-        _section(console, "What was tried", _trials(diagnosis))
+        _section(console, "What was tried", _trials(diagnosis, narrow=console.width < WIDTH))
         if shown.left_out(diagnosis):
             console.print(Text(f"  {shown.left_out(diagnosis)}"))
     if diagnosis.cure is not None:
@@ -88,18 +88,17 @@ def _canvas(curve: Curve, width: int) -> list[str]:
     """Return the rows of a braille picture of the curve; where it is not, a floor is a line."""
     bits = np.zeros((HEIGHT, width), dtype=int)
     if curve.epochs.size:
-        last = max(float(curve.epochs[-1]), 1e-9)
-        columns = np.arange(2 * width)
-        heights = np.interp(columns, curve.epochs / last * (2 * width - 1), curve.losses)
-        shown_part = columns >= curve.epochs[0] / last * (2 * width - 1) - 1
+        places = curve.epochs / max(float(curve.epochs[-1]), 1.0) * (2 * width - 1)
+        columns = np.arange(int(places[0]), int(places[-1]) + 1)
+        heights = np.interp(columns, places, curve.losses)
         ups = (heights - curve.bottom) / (curve.top - curve.bottom) * (4 * HEIGHT - 1)
         downs = np.clip(np.rint(4 * HEIGHT - 1 - ups), -1, 4 * HEIGHT - 1).astype(int)
         previous = downs[0]
-        for column in columns[shown_part]:
-            low, high = sorted((previous, downs[column]))
-            for dot in range(max(0, low), high + 1) if high >= 0 else ():
+        for column, down in zip(columns, downs, strict=True):
+            low, high = sorted((previous, down))
+            for dot in range(max(0, low), high + 1):
                 bits[dot // 4, column // 2] |= DOTS[dot % 4, column % 2]
-            previous = downs[column]
+            previous = down
     floors = {_row(curve, floor.loss) for floor in curve.floors}
     return [
         "".join(chr(0x2800 + bit) if bit else "┈" if row in floors else " " for bit in line)
@@ -169,27 +168,31 @@ def _evidence(diagnosis: Diagnosis) -> Table:
     table = _plain_table()
     table.columns[1].justify = "right"
     table.add_column(overflow="fold")
+    last = ""
     for name, value, beside in shown.evidence_rows(diagnosis.evidence):
+        name, last = "" if name == last else name, name
         table.add_row(Text(name), Text(value, style="bold"), Text(beside))
     return table
 
 
-def _trials(diagnosis: Diagnosis) -> Table:
+def _trials(diagnosis: Diagnosis, narrow: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     name = shown.metric_name(diagnosis.evidence.problem)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("change", ratio=1)
-    table.add_column(f"median {name}", justify="center")
-    table.add_column("interval", justify="center")
-    for column in ("seeds", "p"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column(f"median {name}", justify="right", min_width=len("0.000 -> 0.000"))
+    table.add_column("interval", justify="right", no_wrap=True)
+    table.add_column("learned", justify="right", no_wrap=True)
+    if not narrow:
+        table.add_column("p", justify="right", no_wrap=True)
     table.add_column("verdict")
     for row in shown.trial_rows(diagnosis):
         style = "bold green" if row.proven else "dim" if row.plain else ""
-        cells = (row.change, f"{row.before} -> {row.after}", row.interval, row.seeds, row.p, row.verdict)
+        p = () if narrow else (row.p,)
+        cells = (row.change, f"{row.before} -> {row.after}", row.interval, row.learned, *p, row.verdict)
         table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 
