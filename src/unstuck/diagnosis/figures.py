@@ -11,7 +11,6 @@ import numpy as np
 from unstuck.diagnosis import shown
 from unstuck.diagnosis.changes import rate_of
 from unstuck.diagnosis.curves import Curve
-from unstuck.diagnosis.layers import LayerEvidence
 from unstuck.drawing import cost_curve, drawable
 
 if TYPE_CHECKING:
@@ -121,7 +120,8 @@ def trials_figure(diagnosis: Diagnosis) -> Figure | None:
     axes.axvline(problem.constant, color=LINE, linestyle=":", label=f"a constant: {problem.constant:.3f}")
     axes.plot([], [], "x", color=BEFORE, label="before, one a seed")
     axes.plot([], [], "o", color=AFTER, label="after, one a seed")
-    axes.set_yticks(range(len(rows)), [fill(f"{row.change}{' (the cure)' if row.proven else ''}", 44) for row in rows])
+    names = [fill(f"{row.change}{' (the cure)' if row.proven else ''}", 60) for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize="small")
     axes.set_xlabel(shown.metric_name(problem) + (" (-1: that or less)" if problem.metric == "r2" else ""))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(alpha=0.3, axis="x")
@@ -134,19 +134,20 @@ def layers_figure(evidence: Evidence) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 5), layout="constrained")
-    states = ((evidence.start.layers, "at the start", "x--", BEFORE), (evidence.end.layers, "at the end", "o-", AFTER))
+    states = (("at the start", evidence.start.layers, "x--", BEFORE), ("at the end", evidence.end.layers, "o-", AFTER))
     for axes, (name, title, logarithmic) in zip(figure.subplots(2, 3).flat, SIGNALS, strict=True):
-        highest = 1.0
-        for layers, label, style, colour in states:
-            values = _values(layers, name, logarithmic)
-            highest = max([highest, *(value for value in values if np.isfinite(value))])
-            axes.plot([layer.number for layer in layers], values, style, color=colour, label=label)
+        highest = 0.0
+        for label, layers, style, colour in states:
+            values = np.array([getattr(layer, name) for layer in layers])
+            values = np.where(drawable(values), values, np.nan)
+            highest = max(highest, *np.nan_to_num(values))
+            axes.plot(range(1, len(layers) + 1), values, style, color=colour, label=label)
+        if logarithmic and highest > 0:
+            axes.set_yscale("log", nonpositive="mask")
+        else:
+            axes.set_ylim(0, 1.05 * max(1.0, highest))
         axes.set_title(title, fontsize="medium")
-        axes.set_xticks([layer.number for layer in evidence.end.layers])
-        if not logarithmic:
-            axes.set_ylim(0, 1.05 * highest)
-        elif any(np.isfinite(line.get_ydata()).any() for line in axes.get_lines()):
-            axes.set_yscale("log")
+        axes.set_xticks(range(1, len(evidence.end.layers) + 1))
         axes.grid(alpha=0.3)
     for axes in figure.axes[3:]:
         axes.set_xlabel("layer")
@@ -158,8 +159,3 @@ def _legend(figure: Figure) -> None:
     """Put the legend of the first axes above the figure, without a frame: its white would stay on a dark page."""
     entries = figure.axes[0].get_legend_handles_labels()
     figure.legend(*entries, loc="outside upper center", ncols=4, fontsize="small", frameon=False)
-
-
-def _values(layers: Sequence[LayerEvidence], name: str, logarithmic: bool) -> list[float]:
-    values = [float(getattr(layer, name)) for layer in layers]
-    return [value if drawable(value) and (value > 0 or not logarithmic) else np.nan for value in values]
