@@ -93,7 +93,7 @@ def test_classification_of_text_with_missing_values(folder):
     assert "training loss" in text
     assert "classification of 'sold'" in text
     assert sorted(path.name for path in Path(result["run"]).iterdir()) == [
-        *("arrays.safetensors", "curve.png", "recipe.toml", "run.toml")
+        *("arrays.safetensors", "curve.png", "recipe.toml", "run.toml", "source.toml")
     ]
     assert Path(result["run"], "curve.png").read_bytes().startswith(b"\x89PNG")
     features = ("size [m²]", "age", "price [/EUR]", "rooms", "town=Rome", "town=Tromsø", "town=Łódź", "town missing")
@@ -434,13 +434,15 @@ def no_training(monkeypatch):
     monkeypatch.setattr("unstuck.tabular.train", train)
     monkeypatch.setattr("unstuck.tabular.Run.load", train)
     monkeypatch.setattr("unstuck.cases.run_cases", train)
+    monkeypatch.setattr("unstuck.diagnosis.diagnose.diagnose", train)
 
 
 @pytest.mark.parametrize("place", ["here", "file/result.json"])
 def test_json_that_cannot_be_written_is_noticed_first(folder, no_training, place):
     Path("here").mkdir()
     Path("file").write_text("mine")
-    for command in (("train", "houses.csv", "--target", "sold"), ("predict", "run", "houses.csv"), ("cases", "1")):
+    commands = [("train", "houses.csv", "--target", "sold"), ("predict", "run", "houses.csv"), ("cases", "1")]
+    for command in (*commands, ("why", "houses.csv", "--target", "sold")):
         assert place in fails(*command, "--json", place)
 
 
@@ -452,6 +454,7 @@ def test_output_that_cannot_be_written_is_noticed_first(folder, no_training):
     assert "is no folder" in fails("train", "houses.csv", "--target", "sold", "--out", "file/run")
     assert "is a folder" in fails("predict", "run", "houses.csv", "--out", "here")
     assert "is no folder" in fails("cases", "1", "--out", "file")
+    assert "is a folder" in fails("why", "houses.csv", "--target", "sold", "--html", "here")
 
 
 @pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="POSIX")
@@ -498,6 +501,144 @@ def test_no_such_case(folder, number):
 def test_mnist_that_is_not_there(folder, monkeypatch):
     monkeypatch.setenv("UNSTUCK_DATA", str(folder))
     assert "nowhere lacks 4 of the 4 files" in fails("cases", "5", "--mnist", "nowhere")
+
+
+# Why ----------------------------------------------------------------------------------------------------------------
+
+FAULTY = Recipe(
+    [Dense(8, "relu"), Dense(1)],
+    loss="squared_error",
+    optimizer={"kind": "sgd", "learning_rate": 1e-9},
+    inputs={"missing": "mean", "categories": "one_hot", "scaling": "standard"},
+    epochs=10,
+)
+
+
+def finds_a_fault(*arguments):
+    result = invoke("why", *arguments, "--budget", "2")
+    assert result.exit_code == 1, result.output
+    return result.stdout
+
+
+def test_a_recipe_that_does_not_learn_from_a_table(folder):
+    Path("slow.toml").write_text(FAULTY.to_toml())
+    arguments = ("houses.csv", "--target", "price [/EUR]", "--recipe", "slow.toml", "--set", "seed=3")
+    text = finds_a_fault(*arguments, "--json", "found.json", "--html", "found.html")
+    found = json.loads(Path("found.json").read_text())
+    assert found["state"] == "does not learn"
+    assert " ".join(found["verdict"].split()[:8]) in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert Recipe.from_data(found["cure"]).seed == 3
+    assert Path("found.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_recipe_that_learns_from_a_table(folder):
+    np.savez("line.npz", X=X, y=X[:, 0])
+    Path("line.toml").write_text(Recipe([Dense(1)], "squared_error", optimizer="lbfgs", batch_size="full").to_toml())
+    result = invoke("why", "line.npz", "--target", "y", "--recipe", "line.toml", "--budget", "2", "--json", "-")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["state"] == "learns"
+    assert "It learns" in result.stderr
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What `diagnose` was given, each time it was called; it finds that everything learns."""
+    from unstuck import diagnose
+
+    healthy = diagnose(Recipe([Dense(1)], "squared_error", optimizer="lbfgs", batch_size="full"), X, X[:, 0], budget=1)
+    calls = []
+
+    def recording(*arguments, **options):
+        calls.append((arguments, options))
+        return healthy
+
+    monkeypatch.setattr("unstuck.diagnosis.diagnose.diagnose", recording)
+    return calls
+
+
+def test_without_a_recipe_it_is_the_one_that_train_takes(folder, given):
+    succeeds("why", "houses.csv", "--target", "sold", "--set", "epochs=7", "--budget", "3")
+    succeeds("train", "houses.csv", "--target", "sold", "--set", "epochs=7", "--out", "run")
+    (((recipe, features, targets), options),) = given
+    assert recipe == Run.load("run").recipe
+    assert features.equals(pl.read_csv("houses.csv").drop("sold"))
+    assert targets.tolist() == TABLE["sold"].to_list()
+    assert options["budget"] == 3
+
+
+def test_a_run_knows_its_rows_and_they_may_move_together(folder, given):
+    succeeds("train", "houses.csv", "--target", "sold", "--out", "runs/one", *QUICK)
+    assert "../../houses.csv" in Path("runs/one/source.toml").read_text()
+    recipe = Run.load("runs/one").recipe
+    Path("moved").mkdir()
+    for name in ("runs", "houses.csv"):
+        Path(name).rename(Path("moved", name))
+    succeeds("why", "moved/runs/one")
+    ((found, features, targets), _) = given[-1]
+    assert found == recipe
+    assert features.equals(pl.read_csv("moved/houses.csv").drop("sold"))
+    assert targets.tolist() == TABLE["sold"].to_list()
+
+
+def test_rows_elsewhere_are_known_by_their_full_name(folder, given, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "houses.csv"
+    TABLE.write_csv(elsewhere)
+    succeeds("train", elsewhere, "--target", "sold", "--out", "run", *QUICK)
+    Path("deeper").mkdir()
+    Path("run").rename("deeper/run")
+    succeeds("why", "deeper/run")
+    assert len(given) == 1
+
+
+def test_other_rows_for_a_run(folder, given):
+    succeeds("train", "houses.csv", "--target", "sold", "--out", "run", *QUICK)
+    TABLE[:50].write_csv("fewer.csv")
+    succeeds("why", "run", "--data", "fewer.csv")
+    assert len(given[-1][0][2]) == 50
+    Path("run/source.toml").unlink()
+    succeeds("why", "run", "--data", "fewer.csv", "--target", "sold")
+    assert len(given[-1][0][2]) == 50
+    assert "add --data FILE and --target COLUMN" in fails("why", "run", "--data", "fewer.csv")
+    Path("run/source.toml").write_text("data = 'houses.csv'")
+    assert "should have data = FILE and target = COLUMN" in fails("why", "run")
+
+
+def test_a_network_of_ones_own(folder, given):
+    Path("mine.py").write_text(
+        "import numpy as np\n"
+        "from unstuck import HandWritten\n"
+        "net = HandWritten({'w': 2.0}, loss=lambda p, x: np.mean((p['w'] * x) ** 2), data=(np.ones(3),))\n"
+    )
+    succeeds("why", "mine.py:net")
+    ((subject,), _) = given[-1]
+    assert subject.w.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("number", [1, 3, 4])
+def test_cases_that_are_recipes(given, number):
+    succeeds("why", f"case:{number}")
+    recipe, features, targets = given[-1][0]
+    assert isinstance(recipe, Recipe)
+    assert len(features) == len(targets) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("houses.csv",), "which column of houses.csv is to be predicted? Add --target COLUMN"),
+        (("houses.csv", "--target", "sold", "--data", "houses.csv"), "--data cannot be combined with a table"),
+        (("none.csv", "--target", "sold"), "none.csv"),
+        (("houses.csv", "--target", "solt"), "did you mean 'sold'"),
+        (("houses.csv", "--target", "sold", "--budget", "-1"), "budget must be a positive number of seconds; got -1"),
+        (("case:9",), "there is no case:9; the cases are case:1 to case:5"),
+        (("case:x",), "there is no case:x"),
+        (("case:1", "--target", "sold"), "--target cannot be combined with case:1"),
+        (("none.py:net",), "there is no file none.py"),
+    ],
+)
+def test_subjects_that_cannot_be_diagnosed(folder, arguments, message):
+    assert message in fails("why", *arguments)
 
 
 # As a process -------------------------------------------------------------------------------------------------------

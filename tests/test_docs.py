@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unstuck import Dense, Inputs, Recipe, Targets
+from unstuck import Dense, Inputs, Recipe, Targets, diagnose
 from unstuck.cases import Outcome
 from unstuck.cli import main
 from unstuck.functions.activations import Activation
@@ -141,6 +141,12 @@ def test_the_json_of_train_is_documented(tmp_path):
 def test_the_json_of_cases_is_documented():
     outcome = Outcome(0.5, {}, [], [], "", recipe=Recipe([Dense(1)], "hinge"))
     assert list(rows(COMMANDS, "The JSON of a training")) == list(outcome.to_data())
+
+
+def test_the_json_of_why_is_documented():
+    diagnosis = diagnose(Recipe([Dense(1)], "squared_error", epochs=2), [[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+    documented = rows(COMMANDS, "The JSON of why")
+    assert list(documented) == list(diagnosis.to_data())
 
 
 def imports_of(path):
