@@ -110,6 +110,14 @@ def test_a_narrow_terminal_is_not_exceeded():
         assert max(map(len, console.file.getvalue().splitlines())) <= width
 
 
+def test_dead_units_are_not_told_again_as_duplicates_or_as_linear():
+    evidence = diagnosed("learns").evidence
+    layer = replace(evidence.end.layers[0], dead=0.5, duplicates=0.5, straight=0.9)
+    dead = replace(evidence, end=replace(evidence.end, layers=(layer,)))
+    assert shown.outstanding(evidence) == []
+    assert [line.partition(": ")[2][:20] for line in shown.outstanding(dead)] == ["50% of the units are"]
+
+
 # The floor picture --------------------------------------------------------------------------------------------------
 
 

@@ -249,6 +249,8 @@ def _outstanding_of(before: LayerEvidence, after: LayerEvidence, moved: float) -
     )
     for name, words, least in shares:
         first, last = getattr(before, name), getattr(after, name)
+        if name in ("duplicates", "straight"):  # dead units are both, and told already
+            first, last = first - before.dead, last - after.dead
         if max(first, last) > least:
             lines.append(f"{last:.0%} of the units {words} ({first:.0%} at the start)")
     ratio = before.weights / before.usual if before.usual else 1.0
