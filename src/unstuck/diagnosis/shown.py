@@ -142,9 +142,9 @@ def telling_trials(diagnosis: Diagnosis) -> list[Trial]:
     proven = cure_trial(diagnosis)
     kept = sorted(
         _distinct(diagnosis),
-        key=lambda trial: (trial is not proven, not (trial.succeeded and trial.finished), -abs(trial.effect)),
+        key=lambda trial: (trial is not proven, not trial.succeeded, -abs(trial.effect)),
     )[:MOST_TRIALS]
-    return sorted(kept, key=lambda trial: (trial is not proven, trial.verdict == "not finished", -trial.median))
+    return sorted(kept, key=lambda trial: (trial is not proven, -trial.median))
 
 
 def left_out(diagnosis: Diagnosis) -> str:
