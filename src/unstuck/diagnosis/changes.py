@@ -16,7 +16,7 @@ from unstuck.errors import UnstuckError
 from unstuck.functions.activations import Activation, Identity, ReLU, Softmax
 from unstuck.functions.losses import CategoricalCrossEntropy, Loss, SquaredError
 from unstuck.functions.optimizers import LBFGS, Adam
-from unstuck.recipe import Dense, Layer, Recipe
+from unstuck.recipe import Dense, EarlyStopping, Layer, Recipe
 from unstuck.training.prepare import prepare
 
 USUAL_RATE = 0.003
@@ -102,7 +102,7 @@ def with_scaled_inputs(recipe: Recipe, problem: Problem | None = None) -> Recipe
 
 def with_best_rate(recipe: Recipe, problem: Problem, below: float = 1.0) -> Recipe:
     """Take the learning rate after which the loss is lowest in a short sweep, times `below`."""
-    found = sweep(prepare(recipe, problem.X, problem.y), RATES)
+    found = sweep(prepare(recipe.replace(validation_fraction=0.0), problem.X, problem.y), RATES)
     if found is None:
         return recipe
     return with_rate(recipe, found.best * below)
@@ -135,6 +135,8 @@ def reference(recipe: Recipe, problem: Problem) -> Recipe:
         epochs=int(np.clip(100_000 / rows, 30, 800)),
         inputs=Inputs(scaling="standard", missing=recipe.inputs.missing, categories=recipe.inputs.categories),
         targets=Targets(scaling="standard" if classes is None else "none"),
+        validation_fraction=0.15 if rows >= 200 else 0.0,
+        early_stopping=EarlyStopping(patience=20) if rows >= 200 else None,
         seed=recipe.seed,
         precision=recipe.precision,
     )
@@ -168,12 +170,14 @@ def _differences(before: Any, after: Any, place: str) -> list[str]:
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         lines = [_differences(b, a, f"{place}.{k}") for k, (b, a) in enumerate(zip(before, after, strict=True))]
         return [line for part in lines for line in part]
+    if place.endswith("_start"):
+        before, after = ("the usual" if value is None else value for value in (before, after))
     return [f"{place}: {_shown(before)} -> {_shown(after)}"]
 
 
 def _shown(value: Any) -> str:
     if value is None:
-        return "the usual"
+        return "none"
     if isinstance(value, dict):
         rest = ", ".join(f"{name}={_shown(part)}" for name, part in value.items() if name != "kind")
         kind = value.get("kind", "")

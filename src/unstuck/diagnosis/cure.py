@@ -10,6 +10,7 @@ Where several fixes alone make it learn, the one for which the evidence speaks m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -184,6 +185,7 @@ class Search:
     def _try(self, treatments: Sequence[Treatment], seeds: int, share: float, start: int = 0) -> list[Trial]:
         if not treatments:
             return []
+        self.clock.tell(f"trying {treatments[0].text}" if len(treatments) == 1 else f"trying {len(treatments)} changes")
         first = self.evidence.recipe.seed + start
         return run_trials(
             treatments,
@@ -204,8 +206,12 @@ class Search:
         return trial.median >= self.goal
 
     def _preference(self, trial: Trial) -> float:
-        suspicion = max((finding.suspicion for finding, _ in trial.treatment.parts), default=0.0)
-        return -(suspicion - 0.1 * len(trial.treatment.parts) + 0.3 * trial.median / self.evidence.attainable)
+        """Return what sorts trials: the evidence for it, how well it does, how little it changes and how long it takes."""
+        treatment = trial.treatment
+        suspicion = max((finding.suspicion for finding, _ in treatment.parts), default=0.0)
+        longer = math.log10(treatment.recipe.epochs / self.evidence.recipe.epochs)
+        better = trial.median / self.evidence.attainable
+        return -(suspicion + 0.3 * better - 0.1 * len(treatment.parts) - 0.1 * max(0.0, longer))
 
     def _confirmed(self, trial: Trial) -> bool:
         """Run treated and untreated from fresh seeds; keep the trial as the cure if it still learns."""
@@ -214,6 +220,7 @@ class Search:
         evidence = self.evidence
         untreated = self._fresh_untreated
         seeds = [one.seed for one in untreated]
+        self.clock.tell(f"confirming {trial.treatment.text}")
         seconds = max(1.0, self.clock.left)
         for fresh in run_trials([trial.treatment], evidence.problem, untreated, seeds, self.goal, seconds):
             fresh = replace(fresh, fresh=True)

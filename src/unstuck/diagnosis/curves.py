@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.diagnosis.floors import Floor
-from unstuck.diagnosis.trainings import train_all
 from unstuck.drawing import drawable
 from unstuck.history import History
 
 if TYPE_CHECKING:
     from unstuck.diagnosis.verdict import Diagnosis
 
-SECONDS = 2.0
-"""The cure is trained once more for its curve, no longer than this."""
 ROOM = 2.5
 """The y axis ends at this many times what matters: a start far above it is cut off."""
 
@@ -52,7 +48,7 @@ def curves(diagnosis: Diagnosis) -> list[Curve]:
     evidence = diagnosis.evidence
     floors = tuple(floor for floor in evidence.floors if drawable(floor.loss))
     untreated = _points(evidence.first.run.history, evidence.rates.start if evidence.rates else np.nan)
-    cured = None if diagnosis.cure is None else _points(_cured(diagnosis))
+    cured = _points(diagnosis.proof.history) if diagnosis.proof is not None else None
     if cured is None:
         return [_curve("as it is", untreated, floors, [untreated])]
     if not _comparable(diagnosis):
@@ -85,14 +81,6 @@ def _points(history: History, start: float = np.nan) -> Array:
         epochs, losses = np.append(epochs, history["epoch"]), np.append(losses, history["training_loss"])
     shown = drawable(losses)
     return np.array([epochs[shown], losses[shown]])
-
-
-@lru_cache(maxsize=4)
-def _cured(diagnosis: Diagnosis) -> History:
-    """Train the cure from its own seed."""
-    assert diagnosis.cure is not None
-    (trained,) = train_all([diagnosis.cure], diagnosis.evidence.problem, SECONDS)
-    return trained.run.history
 
 
 def _comparable(diagnosis: Diagnosis) -> bool:

@@ -13,6 +13,7 @@ from unstuck.diagnosis.trainings import Clock
 from unstuck.diagnosis.verdict import Diagnosis, decide, learns
 from unstuck.errors import OptionError
 from unstuck.recipe import Recipe
+from unstuck.training.progress import ProgressBar
 
 TIMES, SHORTEST, LONGEST = 10, 4.0, 10.0
 """Unless the user says otherwise it may take so many times as long as a training, in seconds from ... to ..."""
@@ -34,8 +35,8 @@ def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, pro
     """
     if budget is not None and not budget > 0:
         raise OptionError(f"budget must be a positive number of seconds; got {budget}")
-    clock = Clock(budget or LONGEST)
-    with np.errstate(all="ignore"):
+    with ProgressBar("diagnosing", progress) as bar, np.errstate(all="ignore"):
+        clock = Clock(budget or LONGEST, bar)
         evidence = measure(recipe, X, y, clock)
         if budget is None and not evidence.diverged:
             clock.limit(float(np.clip(TIMES * evidence.first.run.seconds, SHORTEST, LONGEST)))

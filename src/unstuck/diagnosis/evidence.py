@@ -19,6 +19,8 @@ from unstuck.training.prepare import Prepared
 
 LEARNED = 0.85
 """A network has learned when its gain is this share of what can be gained ..."""
+BELOW_A_LINE = 0.05
+"""... does not fall so far below the gain of a linear model ..."""
 STRAIGHT = 4.0
 """... and it is more than a straight line, where that leaves so many times as much unexplained as the best there is."""
 
@@ -93,7 +95,7 @@ class Evidence:
     @property
     def goal(self) -> float:
         """The gain from which on it has learned, but for the standard error of what can be gained."""
-        goal = LEARNED * self.attainable - self.learnable.error
+        goal = max(LEARNED * self.attainable, self.linear.gain - BELOW_A_LINE) - self.learnable.error
         return max(goal, (self.linear.gain + self.attainable) / 2) if self.bent else goal
 
     @property

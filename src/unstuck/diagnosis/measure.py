@@ -47,12 +47,14 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
         RecipeError: when recipe and data do not fit, likewise.
     """
     problem = Problem.of(recipe, X, y)
+    clock.tell("training as it is")
     recipe, problem, untreated, cut = _affordable(recipe, problem, clock)
     prepared = _as_trained(untreated[0].run, problem)
     network, rows = prepared.network, prepared.rows
     start = network.start()
     end = untreated[0].run.final_parameters
     standard = _standardised(rows.X)
+    clock.tell("measuring")
     return Evidence(
         recipe=recipe,
         problem=problem,

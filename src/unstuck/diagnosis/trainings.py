@@ -11,6 +11,7 @@ from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.recipe import Recipe
 from unstuck.run import Run
 from unstuck.training.many import train_many
+from unstuck.training.progress import ProgressBar
 
 RECORDS = 60
 """A trial's curve has no more points than this: a record takes as long as an epoch of a small network."""
@@ -52,11 +53,18 @@ def with_fewer_records(recipe: Recipe) -> Recipe:
 
 
 class Clock:
-    """What is left of a number of seconds."""
+    """What is left of a number of seconds, and a bar that shows it."""
 
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float, bar: ProgressBar | None = None):
         self.seconds = seconds
+        self._bar = bar
         self._began = time.perf_counter()
+
+    def tell(self, doing: str) -> None:
+        """Say what is being done."""
+        if self._bar is not None:
+            self._bar.total = max(1, round(100 * self.seconds))
+            self._bar.update(min(100 * self.spent, self._bar.total), doing)
 
     def limit(self, seconds: float) -> None:
         """Allow so many seconds from its start, instead of what was allowed."""

@@ -16,6 +16,7 @@ from unstuck.diagnosis.changes import applicable
 from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trainings import Trained, train_all
+from unstuck.history import History
 from unstuck.recipe import Recipe
 
 SURE = 0.05
@@ -60,6 +61,7 @@ class Trial:
         after: gains of the treated one, from those trainings that ended in time or had learned by then.
         goal: the gain from which on a network has learned.
         seconds: the longest of its trainings took.
+        history: of the first of them.
         fresh: whether the seeds are others than those by which the treatment was chosen.
     """
 
@@ -68,6 +70,7 @@ class Trial:
     after: tuple[float, ...]
     goal: float
     seconds: float
+    history: History
     fresh: bool = False
 
     @property
@@ -158,7 +161,8 @@ def run_trials(
         ended = [one for one in part if one.run.stopped != "time budget" or one.gain >= goal]
         if ended:
             after = tuple(one.gain for one in ended)
-            trials.append(Trial(treatment, before, after, goal, max(one.run.seconds for one in ended)))
+            seconds = max(one.run.seconds for one in ended)
+            trials.append(Trial(treatment, before, after, goal, seconds, ended[0].run.history))
     return trials
 
 

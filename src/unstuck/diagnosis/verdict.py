@@ -34,6 +34,7 @@ class Diagnosis:
         findings: the causes, the most certain first; then what is out of the ordinary and not the cause.
         trials: what was tried, and what it did.
         cure: a recipe that learns, None if none was needed or found.
+        proof: the trial of the cure on fresh seeds.
         evidence: what was measured.
         ruled_out: causes that were looked for, and why they are none.
         seconds: how long it took.
@@ -47,6 +48,7 @@ class Diagnosis:
     evidence: Evidence
     ruled_out: tuple[str, ...]
     seconds: float
+    proof: Trial | None = None
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -142,13 +144,14 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         state = "needs longer" if causes[0].fault == "too_few_steps" else "overfits"
     return Diagnosis(
         state=state,
-        verdict=_verdict(evidence, causes, listed, cure),
+        verdict=_verdict(evidence, causes, listed, cure, trials),
         findings=listed,
         trials=trials,
         cure=cure.treatment.recipe if cure is not None else None,
         evidence=evidence,
         ruled_out=_ruled_out(judged, search),
         seconds=seconds,
+        proof=cure,
     )
 
 
@@ -188,7 +191,7 @@ def _ruled_out(judged: Sequence[Finding], search: Search) -> tuple[str, ...]:
             (
                 trial
                 for trial in search.trials
-                if len(trial.treatment.parts) == 1 and finding.fault in trial.treatment.faults
+                if len(trial.treatment.parts) == 1 and not trial.fresh and finding.fault in trial.treatment.faults
             ),
             key=lambda trial: trial.median,
         )
@@ -199,7 +202,13 @@ def _ruled_out(judged: Sequence[Finding], search: Search) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _verdict(evidence: Evidence, causes: Sequence[Finding], listed: Sequence[Finding], cure: Trial | None) -> str:
+def _verdict(
+    evidence: Evidence,
+    causes: Sequence[Finding],
+    listed: Sequence[Finding],
+    cure: Trial | None,
+    trials: Sequence[Trial],
+) -> str:
     problem = evidence.problem
     floor = evidence.floor
     at = f", which is what the {floor.name} reaches" if floor is not None else ""
@@ -209,9 +218,14 @@ def _verdict(evidence: Evidence, causes: Sequence[Finding], listed: Sequence[Fin
         f"{problem.in_metric(evidence.attainable):.3g} can be reached and a constant gets {problem.constant:.3g}."
     )
     if cure is None:
-        if listed:
-            return f"{seen} Most suspicious: {listed[0].text} But none of the trials made it learn."
-        return f"{seen} No known fault shows, and none of the trials made it learn."
+        suspect = f"Most suspicious: {listed[0].text}" if listed else "No known fault shows."
+        best = max(trials, key=lambda trial: (len(trial.after) > 1) + trial.median, default=None)
+        if best is None or best.effect < MATTERS * evidence.attainable:
+            return f"{seen} {suspect} But none of the trials made it learn."
+        return (
+            f"{seen} {suspect} None of the trials made it learn reliably; {best.treatment.text} helps most, "
+            f"to {problem.in_metric(best.median):.3g}."
+        )
     low, high = (problem.in_metric(gain) for gain in cure.interval)
     said = " ".join(finding.text for finding in causes) or "Several settings at once keep it from learning."
     return (
@@ -245,7 +259,7 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
     nothing = Finding("nothing_to_learn", text, numbers, 0.95)
     name = problem.metric.replace("_", " ")
     verdict = (
-        f"{text} A constant gets the {name} {problem.in_metric(evidence.gain):.3g}, too, and "
+        f"{text} It gets the {name} {problem.in_metric(evidence.gain):.3g}, a constant {problem.constant:.3g}, and "
         "neither gradient boosting, nearest neighbours nor an ordinary network do better on rows they have not seen."
     )
     listed = (*constant, nothing)

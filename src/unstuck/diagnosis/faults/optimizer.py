@@ -16,7 +16,7 @@ def examine(evidence: Evidence) -> Finding | None:
     """See which settings of the optimizer are out of the ordinary."""
     optimizer = evidence.recipe.optimizer
     odd, suspicion = _odd(optimizer)
-    fixes = [Fix("Adam at 0.003", with_adam)]
+    fixes = [Fix("Adam", with_adam)]
     if odd:
         fixes.insert(0, Fix(f"{optimizer.kind}'s usual settings", _usual))
     elif optimizer.kind in ("adam", "adamw", "nadam") and rate_of(evidence.recipe) == 0.003:

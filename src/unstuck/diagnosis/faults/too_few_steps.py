@@ -9,7 +9,7 @@ from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
 from unstuck.recipe import Recipe
 
-LONGER = (4, 16)
+LONGER = (4, 16, 64)
 
 
 def examine(evidence: Evidence) -> Finding | None:
