@@ -12,7 +12,7 @@ from unstuck.diagnosis.curves import curves
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
 from unstuck.diagnosis.text import as_text
-from unstuck.diagnosis.trials import Trial
+from unstuck.diagnosis.trials import SURE, Trial
 from unstuck.files import as_json
 from unstuck.recipe import Recipe
 
@@ -132,7 +132,8 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         return _healthy(evidence, findings, (), seconds)
     cure = search.cure
     trials = tuple(search.trials)
-    promising = [trial for trial in trials if trial.succeeded and trial.treatment.recipe not in search.refuted]
+    sure = [trial for trial in trials if trial.succeeded and trial.p < SURE]
+    promising = [trial for trial in sure if trial.treatment.recipe not in search.refuted]
     better = any(_matters(trial, evidence) for trial in ([cure] if cure is not None else promising))
     if not better and evidence.share > 0.5:
         return _healthy(evidence, findings, trials, seconds)
