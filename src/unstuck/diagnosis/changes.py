@@ -132,7 +132,7 @@ def reference(recipe: Recipe, problem: Problem) -> Recipe:
         loss=SquaredError() if classes is None else CategoricalCrossEntropy(),
         optimizer=Adam(learning_rate=USUAL_RATE),
         batch_size=32 if rows >= 200 else "full" if rows < 64 else 16,
-        epochs=int(np.clip(100_000 / rows, 30, 800)),
+        epochs=int(np.clip(100_000 / rows, 5, 800)),
         inputs=Inputs(scaling="standard", missing=recipe.inputs.missing, categories=recipe.inputs.categories),
         targets=Targets(scaling="standard" if classes is None else "none"),
         validation_fraction=0.15 if rows >= 200 else 0.0,

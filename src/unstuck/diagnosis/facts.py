@@ -57,33 +57,43 @@ class Facts:
 
 
 def facts(problem: Problem, X: Array, Y: Array) -> Facts:
-    """Measure the training rows, X (n, i) and Y (n, o) as the network and its loss get them."""
-    X, Y = X.astype(np.float64), Y.astype(np.float64)
-    spread, mean = X.std(axis=0), X.mean(axis=0)
-    varied = spread > ROUNDING * np.maximum(np.abs(X).max(axis=0), 1e-300)
-    constant = tuple(np.flatnonzero(~varied).tolist())
-    spreads = spread[varied]
-    standard = (X[:, varied] - mean[varied]) / spreads if varied.any() else np.zeros((len(X), 0))
-    codes = _codes(problem)
-    numbers = codes.astype(np.float64) if codes.ndim == 1 else codes[:, 0].astype(np.float64)
-    places = np.flatnonzero(varied)
+    """Measure the training rows, X (n, i) and Y (n, o) as the network and its loss get them.
+
+    Where there are many rows, all but `in_order` is measured on a part of them.
+    """
+    codes, classes = _codes(problem), problem.classes is not None
+    rows, in_order = len(X), _in_order(_column(codes), classes)
+    first, _ = _standard(X[:MOST_ROWS])
+    step = _step(first, codes[:MOST_ROWS], classes)
+    some = np.linspace(0, rows - 1, min(rows, MOST_ROWS)).astype(int)
+    X, Y, codes = X[some].astype(np.float64), Y[some].astype(np.float64), codes[some]
+    standard, varied = _standard(X)
+    spreads, means, places = X.std(axis=0)[varied], X.mean(axis=0)[varied], np.flatnonzero(varied)
     return Facts(
-        rows=len(X),
+        rows=rows,
         inputs=X.shape[1],
         largest_input=float(np.abs(X).max()),
         input_spread=float(np.median(spreads)) if spreads.size else 0.0,
         spread_ratio=float(spreads.max() / spreads.min()) if spreads.size else 1.0,
-        off_centre=float(np.max(np.abs(mean[varied]) / spreads)) if spreads.size else 0.0,
-        constant=constant,
+        off_centre=float(np.max(np.abs(means) / spreads)) if spreads.size else 0.0,
+        constant=tuple(np.flatnonzero(~varied).tolist()),
         repeated=_repeated(standard, places),
-        leaking=_leaking(standard, numbers, places) if problem.classes is None else (),
+        leaking=() if classes else _leaking(standard, _column(codes), places),
         contradictory=_contradictory(X, codes),
         target_mean=float(np.sqrt(np.mean(Y.mean(axis=0) ** 2))),
         target_spread=float(np.sqrt(np.mean(Y.var(axis=0)))),
-        largest_class=_largest(codes) if problem.classes is not None else 0.0,
-        in_order=_in_order(numbers, problem.classes is not None),
-        step=_step(standard, codes, problem.classes is not None),
+        largest_class=_largest(codes) if classes else 0.0,
+        in_order=in_order,
+        step=step,
     )
+
+
+def _standard(X: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the columns that vary, standardised, and which those are."""
+    X = X.astype(np.float64)
+    spread = X.std(axis=0)
+    varied = spread > ROUNDING * np.maximum(np.abs(X).max(axis=0), 1e-300)
+    return (X[:, varied] - X.mean(axis=0)[varied]) / spread[varied], varied
 
 
 def _codes(problem: Problem) -> npt.NDArray[Any]:
@@ -131,11 +141,10 @@ def _in_order(y: Array, classes: bool) -> float:
     return float(1 - np.mean(np.diff(y) ** 2) / (2 * y.var()))
 
 
-def _step(standard: Array, codes: npt.NDArray[Any], classes: bool) -> int:
+def _step(X: Array, y: npt.NDArray[Any], classes: bool) -> int:
     """Return the shift of the targets that makes them predictable where they are not as they stand."""
-    if len(codes) < 200 or standard.shape[1] == 0 or abs(_in_order(_column(codes), classes)) > 0.5:
+    if len(y) < 200 or X.shape[1] == 0 or abs(_in_order(_column(y), classes)) > 0.5:
         return 0
-    X, y = standard[:MOST_ROWS], codes[:MOST_ROWS]
     usual = _neighbours(X, y, classes)
     if usual > 0.3:
         return 0

@@ -9,11 +9,12 @@ import numpy as np
 
 from unstuck.arrays import Array, in_precision
 from unstuck.diagnosis.changes import reference
+from unstuck.diagnosis.cutting import cut_down
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.facts import facts
 from unstuck.diagnosis.floors import floors
 from unstuck.diagnosis.layers import look
-from unstuck.diagnosis.learnable import learnable, linear_gain
+from unstuck.diagnosis.learnable import Learnable, learnable, linear_gain
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import sweep
 from unstuck.diagnosis.trainings import Clock, Trained, train_all
@@ -25,16 +26,18 @@ from unstuck.recipe import Dropout, Recipe
 from unstuck.run import Run
 from unstuck.training.prepare import Prepared, prepare
 
+FIRST_SHARE, SEEDS_SHARE, REFERENCE_SHARE = 0.2, 0.2, 0.15
+"""Of the budget, for the first training, those from other seeds, and the ordinary network."""
 FEWEST_SEEDS, MOST_SEEDS = 3, 6
-FEWEST_ROWS = 2000
-SHARE = 0.15
-"""A single training may take this share of the budget; what takes longer is cut."""
 SMALL_ROWS = 16
 SMALL_UPDATES = 400
 
 
 def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     """Train the recipe from a few seeds and measure what separates the causes.
+
+    Where it takes too long to be trained dozens of times, and does not learn, everything is measured on fewer rows or
+    epochs.
 
     Args:
         recipe: the subject.
@@ -48,13 +51,36 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     """
     problem = Problem.of(recipe, X, y)
     clock.tell("training as it is")
-    recipe, problem, untreated, cut = _affordable(recipe, problem, clock)
+    (first,) = train_all([recipe], problem, FIRST_SHARE * clock.seconds)
+    shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
+    clock.tell("measuring what can be learned")
+    columns = _standardised(_as_trained(first.run, smaller).rows.X)
+    (ordinary,) = train_all([reference(recipe, smaller)], smaller, REFERENCE_SHARE * clock.seconds)
+    gains = learnable(smaller, columns), linear_gain(smaller, columns), ordinary
+    if cut:
+        as_it_is = _evidence(recipe, problem, [first], gains, "")
+        if first.run.stopped != "time budget" and as_it_is.successes == 1:
+            return as_it_is
+        trained = []
+    else:
+        trained = [first]
+    seconds = SEEDS_SHARE * clock.seconds
+    seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
+    others = [shorter.replace(seed=recipe.seed + k) for k in range(len(trained), seeds)]
+    clock.tell("training from other seeds")
+    return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), gains, cut)
+
+
+def _evidence(
+    recipe: Recipe,
+    problem: Problem,
+    untreated: list[Trained],
+    gains: tuple[Learnable, Learnable, Trained],
+    cut: str,
+) -> Evidence:
     prepared = _as_trained(untreated[0].run, problem)
     network, rows = prepared.network, prepared.rows
-    start = network.start()
-    end = untreated[0].run.final_parameters
-    standard = _standardised(rows.X)
-    clock.tell("measuring")
+    start, end = network.start(), untreated[0].run.final_parameters
     return Evidence(
         recipe=recipe,
         problem=problem,
@@ -62,9 +88,9 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
         prepared=prepared,
         facts=facts(problem, rows.X, rows.Y),
         floors=floors(recipe, prepared, problem),
-        learnable=learnable(problem, standard),
-        linear=linear_gain(problem, standard),
-        reference=train_all([reference(recipe, problem)], problem, SHARE * clock.seconds)[0],
+        learnable=gains[0],
+        linear=gains[1],
+        reference=gains[2],
         untreated=tuple(untreated),
         start=look(network, start, rows),
         end=look(network, end, rows),
@@ -74,29 +100,6 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
         training_mode=_training_mode(prepared, problem, untreated[0]),
         cut=cut,
     )
-
-
-def _affordable(recipe: Recipe, problem: Problem, clock: Clock) -> tuple[Recipe, Problem, list[Trained], str]:
-    """Train from the first seeds; with fewer rows, and then fewer epochs, where that takes too long."""
-    allowed = SHARE * clock.seconds
-    trained = train_all([recipe], problem, allowed)
-    if trained[0].run.stopped != "time budget":
-        seeds = int(np.clip(allowed / max(trained[0].run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
-        others = [recipe.replace(seed=recipe.seed + k) for k in range(1, seeds)]
-        return recipe, problem, trained + train_all(others, problem, 2 * allowed), ""
-    whole, epochs = len(problem), recipe.epochs
-    history = trained[0].run.history
-    done = max(len(history) and history["epoch"][-1], 0.5)
-    share = min(1.0, float(done) / epochs)
-    smaller = problem.with_rows(max(FEWEST_ROWS, int(whole * share)))
-    per_epoch = len(smaller) / whole * epochs / max(share, 1e-9)
-    fewer = int(np.clip(epochs / max(1.0, per_epoch / epochs), 1, epochs))
-    shorter = recipe.replace(epochs=fewer)
-    recipes = [shorter.replace(seed=recipe.seed + k) for k in range(FEWEST_SEEDS)]
-    trained = train_all(recipes, smaller, 2 * allowed)
-    parts = [f"{len(smaller):,} of {whole:,} rows"] if len(smaller) < whole else []
-    parts += [f"{fewer:,} of {epochs:,} epochs"] if fewer < epochs else []
-    return shorter, smaller, trained, " and ".join(parts)
 
 
 def _as_trained(run: Run, problem: Problem) -> Prepared:

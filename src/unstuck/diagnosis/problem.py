@@ -30,7 +30,7 @@ from unstuck.training.prepare import matched
 FEW_ROWS = 100
 """Fewer rows than this are all trained on."""
 HELD_SHARE = 0.25
-MOST_HELD = 2000
+MOST_JUDGED = 2000
 MOST_CLASSES = 20
 LOPSIDED = 0.8
 """Share of the larger of two classes from which accuracy says little."""
@@ -77,7 +77,7 @@ class Problem:
         held_out = len(y) >= FEW_ROWS and not _repetitive(X)
         if held_out:
             labels = np.argmax(y, axis=1) if one_hot else y
-            share = min(HELD_SHARE, MOST_HELD / len(y))
+            share = min(HELD_SHARE, MOST_JUDGED / len(y))
             kept, held = hold_out(labels, share, recipe.seed, stratify=classes is not None)
         judged = y[held]
         metric: Metric = "r2"
@@ -106,8 +106,9 @@ class Problem:
         return self.gain_of(run, self.rows_judged, self.targets_judged)
 
     def fit(self, run: Run) -> float:
-        """Return the gain of a run's predictions on the training rows."""
-        return self.gain_of(run, self.X, self.y)
+        """Return the gain of a run's predictions on the training rows, or on a part of them where there are many."""
+        some = self.with_rows(MOST_JUDGED)
+        return self.gain_of(run, some.X, some.y)
 
     def gain_of(self, run: Run, X: Any, y: npt.NDArray[Any]) -> float:
         """Return the gain of a run's predictions on rows X with targets y; -1 where they are not finite."""
@@ -185,7 +186,8 @@ def r2(y: Array, predictions: Array) -> float:
 
 
 def _repetitive(X: Any) -> bool:
-    """Tell whether more than half of the rows are repetitions of others."""
+    """Tell whether more than half of the rows, or of the first of many, are repetitions of others."""
+    X = X[:MOST_JUDGED]
     if as_table(X) is not None:
         return bool(X.n_unique() < len(X) / 2)
     return len(np.unique(X, axis=0)) < len(X) / 2
