@@ -206,7 +206,7 @@ class Search:
         return trial.median >= self.goal
 
     def _preference(self, trial: Trial) -> float:
-        """Return what sorts trials: by evidence, by what they do, by how much they change and how long they take."""
+        """Return what sorts trials: the evidence for it, how well it does, how little it changes and how long it takes."""
         treatment = trial.treatment
         suspicion = max((finding.suspicion for finding, _ in treatment.parts), default=0.0)
         longer = math.log10(treatment.recipe.epochs / self.evidence.recipe.epochs)

@@ -45,7 +45,7 @@ def curves(diagnosis: Diagnosis) -> list[Curve]:
 
     Both have the same y axis and floors if they are of the same loss of the same targets; else the cure has no floors.
     """
-    evidence = diagnosis.evidence
+    evidence = diagnosis.measured
     floors = tuple(floor for floor in evidence.floors if drawable(floor.loss))
     untreated = _points(evidence.first.run.history, evidence.rates.start if evidence.rates else np.nan)
     cured = _points(diagnosis.proof.history) if diagnosis.proof is not None else None
@@ -85,7 +85,7 @@ def _points(history: History, start: float = np.nan) -> Array:
 
 def _comparable(diagnosis: Diagnosis) -> bool:
     """Tell whether untreated and cured loss are the same function of outputs and targets."""
-    before, after = diagnosis.evidence.recipe, diagnosis.cure
+    before, after = diagnosis.measured.recipe, diagnosis.cure
     assert after is not None
     same = ("loss", "targets", "class_weights")
     return all(getattr(before, name) == getattr(after, name) for name in same) and before.outputs == after.outputs

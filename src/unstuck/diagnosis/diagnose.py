@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
-import numpy as np
-
-from unstuck.diagnosis.cure import Search
-from unstuck.diagnosis.faults import examine
-from unstuck.diagnosis.measure import measure
-from unstuck.diagnosis.trainings import Clock
-from unstuck.diagnosis.verdict import Diagnosis, decide, learns
+from unstuck.diagnosis.code.diagnose_code import diagnose_code
+from unstuck.diagnosis.of_recipe import diagnose_recipe
+from unstuck.diagnosis.verdict import Diagnosis
 from unstuck.errors import OptionError
+from unstuck.functions.optimizers import Optimizer
 from unstuck.recipe import Recipe
-from unstuck.training.progress import ProgressBar
-
-TIMES, SHORTEST, LONGEST = 10, 4.0, 10.0
-"""Unless the user says otherwise it may take so many times as long as a training, in seconds from ... to ..."""
+from unstuck.subjects.handwritten import HandWritten
 
 
-def diagnose(recipe: Recipe, X: Any, y: Any, *, budget: float | None = None, progress: bool = True) -> Diagnosis:
-    """Find out why a recipe does not learn, and what makes it.
+@overload
+def diagnose(
+    subject: HandWritten,
+    *,
+    budget: float | None = None,
+    progress: bool = True,
+    optimizer: Optimizer | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+) -> Diagnosis: ...
+@overload
+def diagnose(subject: Recipe, X: Any, y: Any, *, budget: float | None = None, progress: bool = True) -> Diagnosis: ...
+def diagnose(
+    subject: Recipe | HandWritten,
+    X: Any = None,
+    y: Any = None,
+    *,
+    budget: float | None = None,
+    progress: bool = True,
+    optimizer: Optimizer | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+) -> Diagnosis:
+    """Find out why a network does not learn, and what makes it.
 
     Args:
-        recipe: the network and its training.
-        X: features, an array (n, i) or a table of n rows.
-        y: targets, n labels or numbers, or an array (n, o).
+        subject: the network and its training; or a network somebody wrote, with its data.
+        X: features, an array (n, i) or a table of n rows; for a recipe.
+        y: targets, n labels or numbers, or an array (n, o); for a recipe.
         budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 4 to 10.
         progress: show what is being done when it takes longer than a second.
+        optimizer: that a network somebody wrote is trained with; None for gradient descent at the rate of its step,
+            or at the best rate.
+        epochs: that it is trained for; None for about 2,000 updates.
+        batch_size: rows of its updates; None for all.
 
     Raises:
         DataError: when the data cannot be used.
         RecipeError: when recipe and data do not fit.
+        SubjectError: when somebody's function raises, or does not return what it should.
+        OptionError: when the arguments do not go together.
     """
     if budget is not None and not budget > 0:
         raise OptionError(f"budget must be a positive number of seconds; got {budget}")
-    with ProgressBar("diagnosing", progress) as bar, np.errstate(all="ignore"):
-        clock = Clock(budget or LONGEST, bar)
-        evidence = measure(recipe, X, y, clock)
-        if budget is None and not evidence.diverged:
-            clock.limit(float(np.clip(TIMES * evidence.first.run.seconds, SHORTEST, LONGEST)))
-        findings = examine(evidence)
-        if evidence.nothing or learns(evidence):
-            return decide(evidence, findings, None, clock.spent)
-        return decide(evidence, findings, Search(evidence, findings, clock).run(), clock.spent)
+    if isinstance(subject, HandWritten):
+        if X is not None or y is not None:
+            raise OptionError("this network came with its data: HandWritten(..., data=(X, y)); leave X and y out here")
+        return diagnose_code(
+            subject, budget, optimizer=optimizer, epochs=epochs, batch_size=batch_size, progress=progress
+        )
+    if X is None or y is None:
+        raise OptionError("whether a recipe learns depends on the data: diagnose(recipe, X, y)")
+    if optimizer is not None or epochs is not None or batch_size is not None:
+        raise OptionError("a recipe has its own optimizer, epochs and batch_size: change it, recipe.replace(...)")
+    return diagnose_recipe(subject, X, y, budget, progress)

@@ -108,7 +108,7 @@ def trials_figure(diagnosis: Diagnosis) -> Figure | None:
     trials, rows = shown.telling_trials(diagnosis), shown.trial_rows(diagnosis)
     if not trials:
         return None
-    problem = diagnosis.evidence.problem
+    problem = diagnosis.measured.problem
     figure = Figure(figsize=(9, 1.6 + 0.42 * len(trials)), layout="constrained")
     axes = figure.subplots()
     for place, trial in enumerate(trials):

@@ -132,7 +132,7 @@ def _layer(number: int, trace: Trace, w: Array, g: Array, penalty: Array) -> Lay
         dead=float(dead.mean()),
         saturated=float(((slopes < FLAT * steepest) & ~dead).mean()) if bounded else 0.0,
         duplicates=_duplicates(a),
-        straight=float(((z >= 0).all(axis=0) | (z <= 0).all(axis=0)).mean()) if f.kind in KINKED else 0.0,
+        straight=float(((z > 0).all(axis=0) | (z < 0).all(axis=0)).mean()) if f.kind in KINKED else 0.0,
         rank=_effective_rank(a),
         gradient=_root_mean_square(layer.W(g)),
         penalty=_root_mean_square(layer.W(penalty)),

@@ -46,11 +46,12 @@ def as_page(diagnosis: Diagnosis) -> str:
     parts = [
         f'<header class="{"learns" if diagnosis.state == "learns" else "fault"}"><h1>{escape(state)}</h1>'
         f"<p>{escape(diagnosis.verdict)}</p></header>",
-        _floors(diagnosis),
+        _floors(diagnosis) if diagnosis.evidence is not None else "",
         _why(diagnosis),
+        _code(diagnosis),
         _cure(diagnosis),
-        _tried(diagnosis),
-        _measured(diagnosis),
+        _tried(diagnosis) if diagnosis.evidence is not None else "",
+        _measured(diagnosis) if diagnosis.evidence is not None else "",
         _reasons(diagnosis),
     ]
     body = "\n".join(part for part in parts if part)
@@ -64,7 +65,7 @@ def as_page(diagnosis: Diagnosis) -> str:
 
 def _floors(diagnosis: Diagnosis) -> str:
     caption = shown.caption(diagnosis)
-    floors = ", ".join(f"{floor.name} {shown.number(floor.loss)}" for floor in diagnosis.evidence.floors)
+    floors = ", ".join(f"{floor.name} {shown.number(floor.loss)}" for floor in diagnosis.measured.floors)
     figure = _figure(floor_figure(curves(diagnosis)), f"Training loss over the epochs. {caption} Floors: {floors}.")
     explained = "Dashed lines are floors: losses that some limited predictor reaches without what the network could do."
     return f"<h2>The training loss and its floors</h2>\n{figure}\n{_paragraph(f'{caption} {explained}')}"
@@ -79,6 +80,17 @@ def _why(diagnosis: Diagnosis) -> str:
     return f"<h2>Why</h2>\n<ul>\n{_joined(items)}</ul>" if items else ""
 
 
+def _code(diagnosis: Diagnosis) -> str:
+    parts = []
+    if diagnosis.code_trials:
+        items = [f"<li>{escape(line)}</li>" for line in shown.code_trials(diagnosis)]
+        parts.append(f"<h2>What was tried with the code</h2>\n<ul>\n{_joined(items)}</ul>")
+    if diagnosis.lines:
+        items = [f"<li><code>{escape(line)}</code></li>" for line in diagnosis.lines]
+        parts.append(f"<h2>Lines to change in the code</h2>\n<ul>\n{_joined(items)}</ul>")
+    return "\n".join(parts)
+
+
 def _cure(diagnosis: Diagnosis) -> str:
     if diagnosis.cure is None:
         return ""
@@ -90,7 +102,7 @@ def _tried(diagnosis: Diagnosis) -> str:
     figure = trials_figure(diagnosis)
     if figure is None:
         return ""
-    name = shown.metric_name(diagnosis.evidence.problem)
+    name = shown.metric_name(diagnosis.measured.problem)
     rows = shown.trial_rows(diagnosis)
     head = ("change", f"median {name} before", "after", "interval", "learned", "p", "verdict")
     best = f"The best: {rows[0].change}, {name} {rows[0].before} before and {rows[0].after} after."
@@ -110,7 +122,7 @@ def _tried(diagnosis: Diagnosis) -> str:
 
 
 def _measured(diagnosis: Diagnosis) -> str:
-    evidence = diagnosis.evidence
+    evidence = diagnosis.measured
     rows = shown.evidence_rows(evidence)
     parts = ["<h2>What was measured</h2>", _table(("", "value", "beside it"), rows, numbers=(1,))]
     rates = rates_figure(evidence)

@@ -134,7 +134,7 @@ def outstanding(evidence: Evidence) -> list[str]:
 def trial_rows(diagnosis: Diagnosis) -> list[TrialRow]:
     """Return the trials that tell most, the best first."""
     proven = cure_trial(diagnosis)
-    return [_trial_row(diagnosis.evidence.problem, trial, trial is proven) for trial in telling_trials(diagnosis)]
+    return [_trial_row(diagnosis.measured.problem, trial, trial is proven) for trial in telling_trials(diagnosis)]
 
 
 def telling_trials(diagnosis: Diagnosis) -> list[Trial]:
@@ -152,7 +152,7 @@ def left_out(diagnosis: Diagnosis) -> str:
     hidden = [trial for trial in _distinct(diagnosis) if trial not in telling_trials(diagnosis)]
     if not hidden:
         return ""
-    problem = diagnosis.evidence.problem
+    problem = diagnosis.measured.problem
     best = in_metric(problem, max(trial.median for trial in hidden))
     more = "1 more trial" if len(hidden) == 1 else f"{len(hidden)} more trials"
     return f"{more} came to {metric_name(problem)} {best} at most."
@@ -185,13 +185,23 @@ def ruled_out(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 def caption(diagnosis: Diagnosis) -> str:
     """Say in a sentence what the floor picture shows."""
-    evidence = diagnosis.evidence
+    evidence = diagnosis.measured
     if evidence.diverged:
         return f"The training diverged: {evidence.first.run.failure}."
-    ends = f"The training loss ends at {number(evidence.loss)}"
+    whose = "The training loss" if diagnosis.gradient is None else "The training loss of the same network as a recipe"
+    ends = f"{whose} ends at {number(evidence.loss)}"
     at = f", at the floor of the {evidence.floor.name}" if evidence.floor is not None else ""
     cured = "; beside it the loss of the cured training" if diagnosis.cure is not None else ""
     return f"{ends}{at}{cured}."
+
+
+def code_trials(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Return what putting each fault of the code right did, in a line each."""
+    return tuple(
+        f"{trial.text}: loss {number(float(np.median(trial.before)))} -> {number(float(np.median(trial.after)))}, "
+        f"{trial.updates:,} updates from {len(trial.after)} starts, p = {trial.p:.2g}: {trial.verdict}"
+        for trial in diagnosis.code_trials
+    )
 
 
 def causes(diagnosis: Diagnosis) -> list[Finding]:

@@ -43,10 +43,16 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
     colour = COLOURS.get(diagnosis.state, "red")
     title = Text(f" {shown.STATES[diagnosis.state]} ", style="bold")
     console.print(Panel(Text(diagnosis.verdict), title=title, title_align="left", border_style=colour, padding=(1, 2)))
-    _section(console, shown.caption(diagnosis), Text(floor_picture(curves(diagnosis), min(console.width, 140))))
+    if diagnosis.evidence is not None:
+        _section(console, shown.caption(diagnosis), Text(floor_picture(curves(diagnosis), min(console.width, 140))))
     if shown.causes(diagnosis):
         _section(console, "Why", _findings(diagnosis))
-    _section(console, "What was measured", _evidence(diagnosis))
+    if diagnosis.code_trials:
+        _section(console, "What was tried with the code", _lines(shown.code_trials(diagnosis), ""))
+    if diagnosis.lines:
+        _section(console, "Lines to change in the code", _lines(diagnosis.lines, "green"))
+    if diagnosis.evidence is not None:
+        _section(console, "What was measured", _evidence(diagnosis))
     if diagnosis.trials:
         _section(console, "What was tried", _trials(diagnosis, narrow=console.width < WIDTH))
         if shown.left_out(diagnosis):
@@ -169,7 +175,7 @@ def _evidence(diagnosis: Diagnosis) -> Table:
     table.columns[1].justify = "right"
     table.add_column(overflow="fold")
     last = ""
-    for name, value, beside in shown.evidence_rows(diagnosis.evidence):
+    for name, value, beside in shown.evidence_rows(diagnosis.measured):
         name, last = "" if name == last else name, name
         table.add_row(Text(name), Text(value, style="bold"), Text(beside))
     return table
@@ -180,7 +186,7 @@ def _trials(diagnosis: Diagnosis, narrow: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    name = shown.metric_name(diagnosis.evidence.problem)
+    name = shown.metric_name(diagnosis.measured.problem)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("change", ratio=1)
     table.add_column(f"median {name}", justify="right", min_width=len("0.000 -> 0.000"))

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from unstuck.diagnosis.changes import differences
+from unstuck.diagnosis.code.trials import CodeTrial
 from unstuck.diagnosis.cure import Search
 from unstuck.diagnosis.curves import curves
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
 from unstuck.diagnosis.text import as_text
-from unstuck.diagnosis.trials import SURE, Trial
+from unstuck.diagnosis.trials import Trial
+from unstuck.errors import SubjectError
 from unstuck.files import as_json
+from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -35,9 +38,12 @@ class Diagnosis:
         trials: what was tried, and what it did.
         cure: a recipe that learns, None if none was needed or found.
         proof: the trial of the cure on fresh seeds.
-        evidence: what was measured.
+        evidence: what was measured; None for a hand-written network that was not recognised.
         ruled_out: causes that were looked for, and why they are none.
         seconds: how long it took.
+        gradient: what the forensics say of a hand-written gradient, None for a recipe.
+        lines: changed lines for hand-written code.
+        code_trials: a hand-written network trained as it is and with a fault of its code put right.
     """
 
     state: State
@@ -45,19 +51,34 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     trials: tuple[Trial, ...]
     cure: Recipe | None
-    evidence: Evidence
+    evidence: Evidence | None
     ruled_out: tuple[str, ...]
     seconds: float
     proof: Trial | None = None
+    gradient: Explanation | None = None
+    lines: tuple[str, ...] = ()
+    code_trials: tuple[CodeTrial, ...] = ()
+
+    @property
+    def measured(self) -> Evidence:
+        """The evidence.
+
+        Raises:
+            SubjectError: when there is none: a hand-written network was not recognised.
+        """
+        if self.evidence is None:
+            raise SubjectError("this network was not recognised, so no recipe was trained: there is no curve to draw")
+        return self.evidence
 
     @property
     def changes(self) -> tuple[str, ...]:
         """The fields in which the cure differs from the recipe."""
-        return differences(self.evidence.recipe, self.cure) if self.cure is not None else ()
+        if self.cure is None or self.evidence is None:
+            return ()
+        return differences(self.evidence.recipe, self.cure)
 
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""
-        evidence = self.evidence
         return {
             "state": self.state,
             "verdict": self.verdict,
@@ -86,14 +107,20 @@ class Diagnosis:
             ],
             "cure": self.cure.to_data() if self.cure is not None else None,
             "changes": list(self.changes),
-            "gain": evidence.gain,
-            "attainable": evidence.attainable,
-            "metric": evidence.problem.metric,
-            "floors": [{"name": floor.name, "loss": floor.loss} for floor in evidence.floors],
-            "loss": evidence.loss,
+            **(_measured(self.evidence) if self.evidence is not None else {}),
             "ruled_out": list(self.ruled_out),
-            "cut": evidence.cut,
+            **({"cut": self.evidence.cut} if self.evidence is not None else {}),
             "seconds": round(self.seconds, 3),
+            **self._of_code(),
+        }
+
+    def _of_code(self) -> dict[str, Any]:
+        if self.gradient is None and not self.code_trials:
+            return {}
+        return {
+            "gradient": self.gradient.to_data() if self.gradient is not None else None,
+            "lines": list(self.lines),
+            "code_trials": [trial.to_data() for trial in self.code_trials],
         }
 
     def to_json(self) -> str:
@@ -119,6 +146,16 @@ class Diagnosis:
         return f"Diagnosis(state={self.state!r}, changes={self.changes!r})"
 
 
+def _measured(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "gain": evidence.gain,
+        "attainable": evidence.attainable,
+        "metric": evidence.problem.metric,
+        "floors": [{"name": floor.name, "loss": floor.loss} for floor in evidence.floors],
+        "loss": evidence.loss,
+    }
+
+
 def learns(evidence: Evidence) -> bool:
     """Tell whether the untreated recipe learns from every seed tried."""
     return evidence.successes == 1
@@ -132,8 +169,7 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         return _healthy(evidence, findings, (), seconds)
     cure = search.cure
     trials = tuple(search.trials)
-    sure = [trial for trial in trials if trial.succeeded and trial.p < SURE]
-    promising = [trial for trial in sure if trial.treatment.recipe not in search.refuted]
+    promising = [trial for trial in trials if trial.succeeded and trial.treatment.recipe not in search.refuted]
     better = any(_matters(trial, evidence) for trial in ([cure] if cure is not None else promising))
     if not better and evidence.share > 0.5:
         return _healthy(evidence, findings, trials, seconds)

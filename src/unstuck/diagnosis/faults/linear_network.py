@@ -28,20 +28,17 @@ def examine(evidence: Evidence) -> Finding | None:
             suspicion=0.9 if evidence.share < 0.75 else 0.3,
             fixes=(Fix("ReLU in the hidden layers", with_relu),),
         )
-    if not kinds or evidence.end.linear < STRAIGHT or evidence.gain >= evidence.goal:
+    straight = [layer.straight for layer in evidence.end.hidden]
+    if not straight or min(straight) < 1 or evidence.end.linear < STRAIGHT:
         return None
-    units = sum(layer.units for layer in evidence.start.hidden)
-    still = sum(layer.straight * layer.units for layer in evidence.start.hidden) / units
-    numbers = [f"a straight line in the inputs gives {evidence.end.linear:.4%} of what the network computes"]
-    if still:
-        numbers.append(
-            f"at the start {still:.0%} of its {units} hidden units stay on one side of their kink on every row"
-        )
     return Finding(
         "linear_network",
-        "On these data the network is a straight line: its hidden units do not bend within them.",
-        tuple(numbers),
-        suspicion=0.5 if still > 0.9 else 0.3,
+        "No hidden unit ever changes side on these data, so the network is a straight line.",
+        (
+            f"all {sum(layer.units for layer in evidence.end.hidden)} hidden units stay on one side of their kink",
+            f"a linear function of x gives {evidence.end.linear:.4%} of what the network computes",
+        ),
+        suspicion=0.6,
         fixes=(Fix("biases that start spread out, so that kinks lie among the data", _spread),),
     )
 

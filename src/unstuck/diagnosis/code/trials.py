@@ -1,0 +1,185 @@
+"""Trials of code: the person's functions trained as they are, and with what is wrong put right.
+
+Both sides begin at the same starts, make as many updates, and are judged by the same right loss. Whether the mended
+losses lie below the others is asked of the Mann-Whitney U test (exact, one-sided).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unstuck.arrays import Array
+from unstuck.diagnosis.code.descent import Cost, Gradient, best_descent, cost_of, descend, seconds_of, trainings
+from unstuck.diagnosis.trials import SURE
+
+STARTS, FRESH = 5, 15
+FEWEST, MOST = 30, 2000
+PATIENCE = 3
+"""So many times the time that is left may be taken for the fewest updates."""
+ENOUGH = 200
+MATTERS = 0.01
+"""A fault has to cost this share of what the loss falls without it, or it is as good as none."""
+DECIDES = 0.05
+"""From this share on it keeps the network from learning."""
+
+
+@dataclass(frozen=True)
+class CodeTrial:
+    """What mending a fault did.
+
+    Attributes:
+        fault: its kind.
+        text: what was put right.
+        first: the right loss at the start, the median over the starts.
+        before: the right loss at the end with the code as it is, one a start.
+        after: the same with the fault mended.
+        rates: the learning rates of both, None where the person's own step was used.
+        updates: that each training made.
+        metric: "accuracy" or "r2", or "" where predictions cannot be judged.
+        scores: its medians before and after.
+    """
+
+    fault: str
+    text: str
+    first: float
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    rates: tuple[float | None, float | None]
+    updates: int
+    metric: str = ""
+    scores: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def cost(self) -> float:
+        """The share of what the loss falls with the fault mended that the fault takes away, from 0 to 1 or more."""
+        fall = self.first - float(np.median(self.after))
+        lost = float(np.median(self.before)) - float(np.median(self.after))
+        if not fall > 0:
+            return 0.0
+        return float(lost / fall) if np.isfinite(lost) else np.inf
+
+    @property
+    def p(self) -> float:
+        """The probability of losses so much lower if the mending did nothing."""
+        from scipy.stats import mannwhitneyu
+
+        return float(mannwhitneyu(self.after, self.before, alternative="less").pvalue)
+
+    @property
+    def matters(self) -> bool:
+        """Whether the fault costs something that can be measured."""
+        return self.cost >= MATTERS and self.p < SURE
+
+    @property
+    def decides(self) -> bool:
+        """Whether what it costs is what keeps the network from learning."""
+        return self.matters and self.cost >= DECIDES
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether so many updates can show that a fault costs nothing."""
+        return self.updates >= ENOUGH
+
+    @property
+    def verdict(self) -> str:
+        """In a few words."""
+        if self.matters:
+            return "learns better"
+        return "trains as well with the mistake" if self.long_enough else "too few updates to tell"
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain data, for JSON."""
+        return {
+            "fault": self.fault,
+            "change": self.text,
+            "before": list(self.before),
+            "after": list(self.after),
+            "p": self.p,
+            "cost": self.cost,
+            "verdict": self.verdict,
+            "rates": list(self.rates),
+            "updates": self.updates,
+            "metric": self.metric,
+            "scores": list(self.scores),
+        }
+
+
+Descent = Callable[[Array, int], Array]
+"""From a start and a number of updates to the parameters at the end."""
+
+
+def run_trial(
+    fault: str,
+    text: str,
+    before: Gradient | Descent,
+    after: Gradient,
+    cost: Cost,
+    at: Sequence[Array],
+    seconds: float,
+    *,
+    own_step: bool = False,
+    rate: float | None = None,
+    judge: tuple[str, Callable[[Array], float]] | None = None,
+) -> CodeTrial | None:
+    """Train with two gradients, or with the person's step and a gradient; None where that would take far too long.
+
+    The first `STARTS` starts choose the rates. Where a difference shows at them that might be chance, the others, which
+    had no part in that, decide.
+
+    Args:
+        fault: the kind it is about.
+        text: what was put right.
+        before: the person's gradient, or with `own_step` their training.
+        after: the right gradient.
+        cost: the right loss, by which both are judged.
+        at: the starts.
+        seconds: about how long it may take.
+        own_step: whether `before` is a training.
+        rate: of the right side; None for the best.
+        judge: a metric's name, and its value for parameters.
+    """
+    first, fresh = at[:STARTS], at[STARTS:]
+    one = seconds_of(after, at[0]) + (seconds_of(before, at[0]) if not own_step else 0.0)
+    affordable = seconds / ((trainings(STARTS) + FRESH / 2) * max(one, 1e-6))
+    if affordable * PATIENCE < FEWEST:
+        return None
+    updates = int(np.clip(affordable, FEWEST, MOST))
+    rate_before, ends_before = (
+        (None, [before(w, updates) for w in first]) if own_step else best_descent(before, cost, first, updates)
+    )
+    rate_after, ends_after = (
+        best_descent(after, cost, first, updates)
+        if rate is None
+        else (rate, [descend(after, w, rate, updates) for w in first])
+    )
+
+    def trial(starts: Sequence[Array], ends_before: Sequence[Array], ends_after: Sequence[Array]) -> CodeTrial:
+        metric, value = judge or ("", lambda w: 0.0)
+        return CodeTrial(
+            fault,
+            text,
+            float(np.median([cost(w) for w in starts])),
+            tuple(cost_of(cost, w) for w in ends_before),
+            tuple(cost_of(cost, w) for w in ends_after),
+            (rate_before, rate_after),
+            updates,
+            metric,
+            (_median(value, ends_before), _median(value, ends_after)),
+        )
+
+    made = trial(first, ends_before, ends_after)
+    if made.matters or made.cost < MATTERS or not fresh:
+        return made
+    return trial(
+        fresh,
+        [before(w, updates) if rate_before is None else descend(before, w, rate_before, updates) for w in fresh],
+        [descend(after, w, rate_after, updates) for w in fresh],
+    )
+
+
+def _median(value: Callable[[Array], float], ends: Sequence[Array]) -> float:
+    return float(np.median([value(w) if np.isfinite(w).all() else -1.0 for w in ends]))

@@ -1,0 +1,31 @@
+"""The diagnosis of a recipe within a number of seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from unstuck.diagnosis.cure import Search
+from unstuck.diagnosis.faults import examine
+from unstuck.diagnosis.measure import measure
+from unstuck.diagnosis.trainings import Clock
+from unstuck.diagnosis.verdict import Diagnosis, decide, learns
+from unstuck.recipe import Recipe
+from unstuck.training.progress import ProgressBar
+
+TIMES, SHORTEST, LONGEST = 10, 4.0, 10.0
+"""Unless the user says otherwise it may take so many times as long as a training, in seconds from ... to ..."""
+
+
+def diagnose_recipe(recipe: Recipe, X: Any, y: Any, budget: float | None, progress: bool) -> Diagnosis:
+    """Measure, examine and try; see `diagnose`."""
+    with ProgressBar("diagnosing", progress) as bar, np.errstate(all="ignore"):
+        clock = Clock(budget or LONGEST, bar)
+        evidence = measure(recipe, X, y, clock)
+        if budget is None and not evidence.diverged:
+            clock.limit(float(np.clip(TIMES * evidence.first.run.seconds, SHORTEST, LONGEST)))
+        findings = examine(evidence)
+        if evidence.nothing or learns(evidence):
+            return decide(evidence, findings, None, clock.spent)
+        return decide(evidence, findings, Search(evidence, findings, clock).run(), clock.spent)
