@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from unstuck import Dense, Recipe, Run, __version__
+from unstuck import Dense, HandWritten, Recipe, Run, __version__
 from unstuck.cli import main
 
 random = np.random.default_rng(0)
@@ -615,7 +615,15 @@ def test_a_network_of_ones_own(folder, given):
     assert subject.w.tolist() == [2.0]
 
 
-@pytest.mark.parametrize("number", [1, 3, 4])
+@pytest.mark.parametrize("number", [2, 4, 5])
+def test_cases_that_are_code(given, number):
+    succeeds("why", f"case:{number}")
+    ((subject,), options) = given[-1]
+    assert isinstance(subject, HandWritten)
+    assert {"optimizer", "epochs"} <= set(options)
+
+
+@pytest.mark.parametrize("number", [1, 3])
 def test_cases_that_are_recipes(given, number):
     succeeds("why", f"case:{number}")
     recipe, features, targets = given[-1][0]

@@ -18,6 +18,8 @@ from unstuck.errors import OptionError, UnstuckError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from unstuck.cases import Case
+
 P = ParamSpec("P")
 PATH = click.Path(path_type=Path)
 
@@ -245,7 +247,7 @@ def why(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         progress.add_task("measuring, and trying changes")
-        diagnosis = diagnose(*diagnosed, budget=budget, progress=False)
+        diagnosis = diagnose(*diagnosed, **_training(subject), budget=budget, progress=False)
     if console.is_terminal:
         show(diagnosis, console)
     else:
@@ -280,7 +282,7 @@ def _subject(
         what = "a table of rows" if is_table else "a run" if path.is_dir() else subject
         raise OptionError(f"{', '.join(given)} cannot be combined with {what}: unstuck why --help")
     if subject.startswith("case:"):
-        return _case(subject)
+        return _case(subject).subject()
     if path.is_dir():
         return read_run(path, data, target)
     if not is_table:
@@ -293,16 +295,19 @@ def _subject(
     return read_problem(path, target, task=task, recipe=recipe, settings=_parsed(settings))
 
 
-def _case(name: str) -> tuple[Any, ...]:
+def _training(subject: str) -> dict[str, Any]:
+    """Return how the hand-written network of a case was trained."""
+    return _case(subject).training if subject.startswith("case:") else {}
+
+
+def _case(name: str) -> Case:
     from unstuck.cases import CASES
 
     number = name.removeprefix("case:")
     case = CASES.get(int(number)) if number.isdecimal() else None
     if case is None:
         raise OptionError(f"there is no {name}; the cases are case:1 to case:{len(CASES)}")
-    if case.subject is None:
-        raise OptionError(f"{name} ({case.title}) is code that cannot be diagnosed yet; unstuck cases {number} runs it")
-    return case.subject()
+    return case
 
 
 def _parsed(settings: tuple[str, ...]) -> dict[str, Any]:

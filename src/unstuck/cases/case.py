@@ -52,11 +52,13 @@ class Case:
         title: what was seen, in a few words.
         fault: what was wrong, in a few words.
         trainings: by name; "as_was" and "cured" are always there. Each returns its Outcome.
-        subject: returns what `diagnose` is given: recipe, X and y; None while no diagnosis takes it.
+        subject: returns what `diagnose` is given: recipe, X and y, or a hand-written network.
+        training: how a hand-written network was trained, as further arguments of `diagnose`.
     """
 
     id: int
     title: str
     fault: str
     trainings: dict[str, Callable[[], Outcome]]
-    subject: Callable[[], tuple[Any, ...]] | None = None
+    subject: Callable[[], tuple[Any, ...]]
+    training: dict[str, Any] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from unstuck.arrays import Array
@@ -9,8 +11,9 @@ from unstuck.cases.case import Case, Outcome
 from unstuck.data.generators import classification
 from unstuck.functions.activations import ReLU, Softmax
 from unstuck.functions.losses import CategoricalCrossEntropy
-from unstuck.functions.optimizers import Adam
+from unstuck.functions.optimizers import SGD, Adam
 from unstuck.recipe import Dense, Recipe
+from unstuck.subjects.handwritten import HandWritten
 from unstuck.training.train import train
 
 EPOCHS = 300
@@ -94,9 +97,40 @@ def cured() -> Outcome:
     )
 
 
+def subject(rows: int = 2000) -> HandWritten:
+    """Return the post's functions at its start, for so many rows, with the mask of an epoch among the data."""
+    data = classification()
+    random = np.random.default_rng(0)
+    start = {"W1": random.uniform(-0.1, 0.1, (5, HIDDEN)), "W2": random.uniform(-0.1, 0.1, (HIDDEN, 4))}
+    mask = random.integers(2, size=(rows, HIDDEN)).astype(float)
+
+    def loss(p: dict[str, Array], X: Array, Y: Array, mask: Array) -> float:
+        h = np.maximum(X @ p["W1"], 0) * mask * 2
+        return float(np.sum((Y - h @ p["W2"]) ** 2) / 2)
+
+    def gradient(p: dict[str, Array], X: Array, Y: Array, mask: Array) -> dict[str, Array]:
+        h = np.maximum(X @ p["W1"], 0) * mask * 2
+        delta2 = h @ p["W2"] - Y
+        delta1 = delta2 @ p["W2"].T * mask * (h >= 0)
+        return {"W1": X.T @ delta1, "W2": h.T @ delta2}
+
+    def predict(p: dict[str, Array], X: Array) -> Array:
+        return np.maximum(X @ p["W1"], 0) @ p["W2"]
+
+    return HandWritten(
+        start, loss=loss, gradient=gradient, predict=predict, data=(data.X[:rows], np.eye(4)[data.y[:rows]], mask)
+    )
+
+
+TRAINING: dict[str, Any] = {"optimizer": SGD(learning_rate=LEARNING_RATE), "batch_size": 1, "epochs": EPOCHS}
+"""How the post trained it, for `diagnose(subject(), **TRAINING)`."""
+
+
 CASE = Case(
     id=2,
     title="four classes, no bias, dropout on ten units",
     fault="dropout and a ReLU never differentiated; train accuracy counted with dropout on",
     trainings={"as_was": as_was, "cured": cured},
+    subject=lambda: (subject(),),
+    training=TRAINING,
 )

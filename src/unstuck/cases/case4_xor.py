@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from unstuck.functions.losses import CategoricalCrossEntropy
 from unstuck.functions.optimizers import Momentum
 from unstuck.functions.penalties import L2
 from unstuck.recipe import Dense, Recipe
+from unstuck.subjects.handwritten import HandWritten
 from unstuck.training.train import train
 
 LAMBDA = 1e-4
@@ -124,10 +126,28 @@ def _over_seeds(described: Recipe) -> Outcome:
     )
 
 
+def subject() -> HandWritten:
+    """Return the post's functions at its first start: a cost of the outputs, differentiated as if they were data."""
+    X, y = xor(copies=2)
+    return HandWritten(
+        np.random.default_rng(0).uniform(0, 1, 12),
+        loss=lambda w, X, Y: cost(w, outputs(w, X), Y),
+        gradient=lambda w, X, Y: gradient(w),
+        predict=outputs,
+        data=(X, np.eye(2)[y]),
+        shapes={"W1": (2, 2), "b1": (2,), "W2": (2, 2), "b2": (2,)},
+    )
+
+
+TRAINING: dict[str, Any] = {"optimizer": Momentum(learning_rate=0.1, momentum=MOMENTUM), "epochs": 5_000}
+"""How the post trained it, for `diagnose(subject(), **TRAINING)`, with the cost connected."""
+
+
 CASE = Case(
     id=4,
     title="XOR settles at 0.69314718",
     fault="the cost sees predictions passed in as data, so only its penalty is differentiated",
     trainings={"as_was": as_was, "connected_only": connected, "cured": cured},
-    subject=lambda: (recipe(hidden=2), *xor(copies=2)),
+    subject=lambda: (subject(),),
+    training=TRAINING,
 )

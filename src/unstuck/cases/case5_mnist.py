@@ -29,6 +29,7 @@ from unstuck.functions.schedules import OneCycle
 from unstuck.gradients.check import GradientCheck, compare
 from unstuck.random import generator
 from unstuck.recipe import Dense, Dropout, Recipe
+from unstuck.subjects.handwritten import HandWritten as Subject
 from unstuck.training.train import train
 
 HIDDEN = 300
@@ -224,9 +225,32 @@ def _mistakes(predictions: npt.NDArray[Any]) -> dict[str, Any]:
 
 
 PUBLISHED: dict[str, Callable[[], Outcome]] = {"lambda_1e-3": published_1e3, "lambda_2e-6": published_2e6}
+
+
+def subject(rows: int = 300) -> Subject:
+    """Return the post's functions at its start, for so many images."""
+    digits = data()
+    X, Y = (digits.X[:rows] * PIXELS).astype(np.float64), np.eye(10)[digits.y[:rows]]
+    network = HandWritten(X.shape[1])
+    return Subject(
+        START.sample(generator(0), (network.size,), *network.shapes[0]),
+        loss=network.cost,
+        gradient=network.gradient,
+        predict=lambda w, X: network.forward(w, X)[1],
+        data=(X, Y),
+        shapes=dict(zip(network.blocks, network.shapes, strict=True)),
+    )
+
+
+TRAINING: dict[str, Any] = {"optimizer": OPTIMIZER, "epochs": EPOCHS, "batch_size": 10}
+"""How the post trained it, for `diagnose(subject(), **TRAINING)`; on fewer images in smaller batches."""
+
+
 CASE = Case(
     id=5,
     title="MNIST: a hand-written gradient fails its check",
     fault="three derivatives of the sigmoid left out, and the penalty of another cost",
     trainings={"as_was": as_was, **PUBLISHED, "cured": cured},
+    subject=lambda: (subject(),),
+    training=TRAINING,
 )
