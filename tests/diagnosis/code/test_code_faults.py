@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer
 from tests.diagnosis.code import networks
 from tests.diagnosis.code.networks import (
     LABELS,
@@ -197,6 +198,21 @@ def test_a_table_of_differences_is_told_with_its_optimum(y):
     text = told(regression(compare=compare, y=y), "broadcasting")
     assert "150 x 150" in text
     assert f"{NUMBERS.mean():.4g}" in text
+
+
+def test_outputs_that_are_all_the_same_are_no_table():
+    cells = load_breast_cancer()  # unscaled: on one side of nearly any plane
+
+    def forward(p, X):
+        return sigmoid(np.clip(X @ p["w"] + p["b"], -500, 500))
+
+    def loss(p, X, y):
+        a = forward(p, X)
+        return -np.mean(y * np.log(a + 1e-12) + (1 - y) * np.log(1 - a + 1e-12))
+
+    start = {"w": np.ones((30, 1)), "b": np.ones(1)}
+    subject = HandWritten(start, loss=loss, predict=forward, data=(cells.data, cells.target[:, None].astype(float)))
+    assert "broadcasting" not in findings(subject)
 
 
 def test_a_rounded_output_makes_a_staircase():

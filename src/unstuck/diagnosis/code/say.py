@@ -13,6 +13,7 @@ from unstuck.diagnosis.code.own_training import OwnTraining
 from unstuck.diagnosis.code.step import rates
 from unstuck.diagnosis.code.trials import CodeTrial
 from unstuck.diagnosis.finding import LISTED, Finding
+from unstuck.diagnosis.trials import SURE
 from unstuck.diagnosis.verdict import Diagnosis, State
 
 LEARNED = 0.8
@@ -125,7 +126,7 @@ def _sentence(finding: Finding, trials: Sequence[CodeTrial]) -> str:
     ends = f"the loss goes from {trial.first:.4g} to {after:.4g}, not to {before:.4g}"
     if not trial.matters:
         return (
-            f"{finding.text} But it trains as well with the mistake: after {trial.updates:,} updates, each side at its "
+            f"{finding.text} But {_costs(trial)}: after {trial.updates:,} updates, each side at its "
             f"best rate, the loss is {before:.4g}, and {after:.4g} with {trial.text} ({len(trial.after)} starts, "
             f"p = {trial.p:.2g})."
         )
@@ -139,6 +140,13 @@ def _sentence(finding: Finding, trials: Sequence[CodeTrial]) -> str:
     )
 
 
+def _costs(trial: CodeTrial) -> str:
+    """Say what a fault costs that does not matter."""
+    if trial.p < SURE and trial.cost > 0:
+        return f"it costs only {trial.cost:.2g} of what the loss falls"
+    return "it trains as well with the mistake"
+
+
 def _ruled_out(judged: Sequence[Finding], trials: Sequence[CodeTrial]) -> tuple[str, ...]:
     by_fault = {trial.fault: trial for trial in trials}
     lines = []
@@ -146,7 +154,7 @@ def _ruled_out(judged: Sequence[Finding], trials: Sequence[CodeTrial]) -> tuple[
         if finding.certainty == "not the cause":
             trial = by_fault[finding.fault]
             lines.append(
-                f"{finding.fault}: wrong, but it costs nothing measurable: loss {np.median(trial.before):.4g}, with "
+                f"{finding.fault}: wrong, but it hardly matters: loss {np.median(trial.before):.4g}, with "
                 f"{trial.text} {np.median(trial.after):.4g}"
             )
     return tuple(lines)
