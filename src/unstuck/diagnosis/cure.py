@@ -18,9 +18,10 @@ from functools import cached_property
 import numpy as np
 
 from unstuck.diagnosis.changes import reference
-from unstuck.diagnosis.evidence import LEARNED, Evidence
+from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.faults import ORDER
 from unstuck.diagnosis.finding import LISTED, Finding, Fix
+from unstuck.diagnosis.reach import LEARNED
 from unstuck.diagnosis.trainings import Clock, Trained, train_all
 from unstuck.diagnosis.trials import SURE, Treatment, Trial, pooled, run_trials, treat
 from unstuck.engines.native import thread_count
@@ -125,7 +126,7 @@ class Search:
             trial = self._tried(parts)
             if trial is not None and self._learns(trial):
                 yield trial
-        if self.evidence.reference.gain >= self.evidence.goal:
+        if self.evidence.reach.ordinary.gain >= self.evidence.goal:
             made = reference(self.evidence.recipe, self.evidence.problem)
             yield from filter(self._learns, self._try([Treatment((), made)], SEEDS, 0.5))
 
@@ -206,7 +207,7 @@ class Search:
         return trial.median >= self.goal
 
     def _preference(self, trial: Trial) -> float:
-        """Return what sorts trials: the evidence for it, how well it does, how little it changes and how long it takes."""
+        """Return what sorts trials: by evidence, by what they do, by how much they change and how long they take."""
         treatment = trial.treatment
         suspicion = max((finding.suspicion for finding, _ in treatment.parts), default=0.0)
         longer = math.log10(treatment.recipe.epochs / self.evidence.recipe.epochs)

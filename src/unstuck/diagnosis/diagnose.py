@@ -10,6 +10,7 @@ from unstuck.diagnosis.verdict import Diagnosis
 from unstuck.errors import OptionError
 from unstuck.functions.optimizers import Optimizer
 from unstuck.recipe import Recipe
+from unstuck.run import Run
 from unstuck.subjects.handwritten import HandWritten
 
 
@@ -24,9 +25,11 @@ def diagnose(
     batch_size: int | None = None,
 ) -> Diagnosis: ...
 @overload
-def diagnose(subject: Recipe, X: Any, y: Any, *, budget: float | None = None, progress: bool = True) -> Diagnosis: ...
 def diagnose(
-    subject: Recipe | HandWritten,
+    subject: Recipe | Run, X: Any, y: Any, *, budget: float | None = None, progress: bool = True
+) -> Diagnosis: ...
+def diagnose(
+    subject: Recipe | Run | HandWritten,
     X: Any = None,
     y: Any = None,
     *,
@@ -39,7 +42,8 @@ def diagnose(
     """Find out why a network does not learn, and what makes it.
 
     Args:
-        subject: the network and its training; or a network somebody wrote, with its data.
+        subject: the network and its training, as a recipe or as the run it made; or a network somebody wrote, with its
+            data. A run does not keep its data, and is trained again.
         X: features, an array (n, i) or a table of n rows; for a recipe.
         y: targets, n labels or numbers, or an array (n, o); for a recipe.
         budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 4 to 10.
@@ -67,4 +71,5 @@ def diagnose(
         raise OptionError("whether a recipe learns depends on the data: diagnose(recipe, X, y)")
     if optimizer is not None or epochs is not None or batch_size is not None:
         raise OptionError("a recipe has its own optimizer, epochs and batch_size: change it, recipe.replace(...)")
-    return diagnose_recipe(subject, X, y, budget, progress)
+    recipe = subject.recipe if isinstance(subject, Run) else subject
+    return diagnose_recipe(recipe, X, y, budget, progress)

@@ -12,17 +12,11 @@ from unstuck.diagnosis.layers import NetworkEvidence
 from unstuck.diagnosis.learnable import Learnable
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import RateSweep
+from unstuck.diagnosis.reach import Reach
 from unstuck.diagnosis.trainings import Trained
 from unstuck.network import Network
 from unstuck.recipe import Dropout, Recipe
 from unstuck.training.prepare import Prepared
-
-LEARNED = 0.85
-"""A network has learned when its gain is this share of what can be gained ..."""
-BELOW_A_LINE = 0.05
-"""... does not fall so far below the gain of a linear model ..."""
-STRAIGHT = 4.0
-"""... and it is more than a straight line, where that leaves so many times as much unexplained as the best there is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +30,7 @@ class Evidence:
         prepared: the rows as the engine gets them.
         facts: about the data.
         floors: losses that limited predictors reach.
-        learnable: what strong learners gain.
-        linear: what the best linear model gains.
-        reference: a training of an ordinary network on the same rows, see `changes.reference`.
+        reach: what others gain.
         untreated: its trainings, one a seed.
         start: the network before the first update.
         end: after the last one, of the first training.
@@ -55,9 +47,7 @@ class Evidence:
     prepared: Prepared
     facts: Facts
     floors: tuple[Floor, ...]
-    learnable: Learnable
-    linear: Learnable
-    reference: Trained
+    reach: Reach
     untreated: tuple[Trained, ...]
     start: NetworkEvidence
     end: NetworkEvidence
@@ -83,26 +73,24 @@ class Evidence:
         return float(np.median([one.fit for one in self.untreated]))
 
     @property
+    def learnable(self) -> Learnable:
+        """What strong learners gain."""
+        return self.reach.learnable
+
+    @property
     def attainable(self) -> float:
-        """The largest gain that is known to be possible: of strong learners, a linear model or an ordinary network."""
-        return max(self.learnable.gain, self.reference.gain, self.linear.gain, 1e-9)
+        """The largest gain that is known to be possible."""
+        return self.reach.attainable
+
+    @property
+    def goal(self) -> float:
+        """The gain from which on it has learned."""
+        return self.reach.goal
 
     @property
     def share(self) -> float:
         """The median gain as a share of what can be gained."""
         return self.gain / self.attainable
-
-    @property
-    def goal(self) -> float:
-        """The gain from which on it has learned, but for the standard error of what can be gained."""
-        goal = max(LEARNED * self.attainable, self.linear.gain - BELOW_A_LINE) - self.learnable.error
-        return max(goal, (self.linear.gain + self.attainable) / 2) if self.bent else goal
-
-    @property
-    def bent(self) -> bool:
-        """Whether a straight line, however good, falls clearly short of what can be gained."""
-        short = 1 - self.linear.gain > STRAIGHT * (1 - self.attainable) and self.problem.held_out
-        return short and self.attainable - self.linear.gain > 4 * self.learnable.error
 
     @property
     def successes(self) -> float:
@@ -113,7 +101,9 @@ class Evidence:
     def nothing(self) -> bool:
         """Whether neither strong learners nor an ordinary network find anything in these data."""
         noise = max(0.03, 3 * self.learnable.error)
-        return self.problem.held_out and self.learnable.nothing and self.reference.gain < noise and self.gain < noise
+        return (
+            self.problem.held_out and self.learnable.nothing and self.reach.ordinary.gain < noise and self.gain < noise
+        )
 
     @property
     def diverged(self) -> bool:

@@ -29,6 +29,8 @@ from unstuck.functions.initializers import Initializer
 from unstuck.network import DenseLayer, Network
 
 MOST_ROWS = 256
+MOST_UNITS = 256
+"""The effective rank is that of so many units, where there are more."""
 FLAT = 0.05
 EQUAL = 1e-6
 KINKED = ("relu", "leaky_relu", "elu", "selu")
@@ -154,6 +156,7 @@ def _duplicates(a: Array) -> float:
 def _effective_rank(a: Array) -> float:
     if not np.isfinite(a).all():
         return 0.0
+    a = a[:, :MOST_UNITS]
     values = np.linalg.svd(a - a.mean(axis=0), compute_uv=False) ** 2
     total = values.sum()
     if total <= 1e-24 * max(1.0, float((a**2).sum())):

@@ -14,9 +14,10 @@ from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.facts import facts
 from unstuck.diagnosis.floors import floors
 from unstuck.diagnosis.layers import look
-from unstuck.diagnosis.learnable import Learnable, learnable, linear_gain
+from unstuck.diagnosis.learnable import learnable, linear_gain
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import sweep
+from unstuck.diagnosis.reach import Reach
 from unstuck.diagnosis.trainings import Clock, Trained, train_all
 from unstuck.engines.backprop import forward
 from unstuck.engines.engine import Rows
@@ -56,26 +57,23 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     clock.tell("measuring what can be learned")
     columns = _standardised(_as_trained(first.run, smaller).rows.X)
     (ordinary,) = train_all([reference(recipe, smaller)], smaller, REFERENCE_SHARE * clock.seconds)
-    gains = learnable(smaller, columns), linear_gain(smaller, columns), ordinary
-    if cut:
-        as_it_is = _evidence(recipe, problem, [first], gains, "")
-        if first.run.stopped != "time budget" and as_it_is.successes == 1:
-            return as_it_is
-        trained = []
-    else:
-        trained = [first]
+    reach = Reach(learnable(smaller, columns), linear_gain(smaller, columns), ordinary, problem.held_out)
+    whole = first.run.stopped != "time budget"
+    if cut and whole and first.gain >= reach.goal:
+        return _evidence(recipe, problem, [first], reach, "")
+    trained = [] if cut else [first]
     seconds = SEEDS_SHARE * clock.seconds
     seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
     others = [shorter.replace(seed=recipe.seed + k) for k in range(len(trained), seeds)]
     clock.tell("training from other seeds")
-    return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), gains, cut)
+    return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), reach, cut)
 
 
 def _evidence(
     recipe: Recipe,
     problem: Problem,
     untreated: list[Trained],
-    gains: tuple[Learnable, Learnable, Trained],
+    reach: Reach,
     cut: str,
 ) -> Evidence:
     prepared = _as_trained(untreated[0].run, problem)
@@ -88,9 +86,7 @@ def _evidence(
         prepared=prepared,
         facts=facts(problem, rows.X, rows.Y),
         floors=floors(recipe, prepared, problem),
-        learnable=gains[0],
-        linear=gains[1],
-        reference=gains[2],
+        reach=reach,
         untreated=tuple(untreated),
         start=look(network, start, rows),
         end=look(network, end, rows),

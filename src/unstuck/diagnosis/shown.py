@@ -86,9 +86,9 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
             "    that can be reached",
             in_metric(problem, evidence.attainable),
             f"{evidence.learnable.learner} {in_metric(problem, evidence.learnable.gain)}, "
-            f"an ordinary network {in_metric(problem, evidence.reference.gain)}",
+            f"an ordinary network {in_metric(problem, evidence.reach.ordinary.gain)}",
         ),
-        ("    of the best linear model", in_metric(problem, evidence.linear.gain), ""),
+        ("    of the best linear model", in_metric(problem, evidence.reach.linear.gain), ""),
         ("    of a constant", in_metric(problem, 0.0), "the same answer for every row"),
         ("loss at the end", number(evidence.loss), _end(evidence)),
     ]
@@ -122,7 +122,7 @@ def outstanding(evidence: Evidence) -> list[str]:
     if end.output_spread < 0.05 * end.target_spread:
         spreads = f"they vary by {number(end.output_spread)}, the targets by {number(end.target_spread)}"
         lines.append(f"the outputs hardly depend on the inputs: {spreads}")
-    if end.hidden and end.linear > 0.999 and evidence.linear.gain < evidence.attainable - 0.1:
+    if end.hidden and end.linear > 0.999 and evidence.reach.linear.gain < evidence.attainable - 0.1:
         lines.append("the trained network is a straight line in its inputs")
     first, last = evidence.start.layers[0], evidence.start.output
     if len(evidence.start.layers) > 1 and first.gradient < 1e-3 * last.gradient:

@@ -194,7 +194,7 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
 
 def _matters(trial: Trial, evidence: Evidence) -> bool:
     """Tell whether a trial does so much better that the untreated recipe can be said to have a fault."""
-    straight = evidence.bent and evidence.gain < evidence.goal <= trial.median
+    straight = evidence.reach.bent and evidence.gain < evidence.goal <= trial.median
     return straight or trial.effect >= MATTERS * evidence.attainable
 
 
@@ -288,7 +288,7 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
     found, error = evidence.learnable.gain, evidence.learnable.error
     numbers = (
         f"{evidence.learnable.learner}, cross-validated: gain {found:.3f} ± {error:.3f}",
-        f"an ordinary network: {evidence.reference.gain:.3f}; yours: {evidence.gain:.3f}",
+        f"an ordinary network: {evidence.reach.ordinary.gain:.3f}; yours: {evidence.gain:.3f}",
     )
     text = "Nothing in these inputs says anything about the targets."
     if facts.step:
