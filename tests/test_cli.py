@@ -488,7 +488,7 @@ def test_cases_as_data_and_pictures(folder):
             assert isinstance(case[name]["loss"], float)
             assert all(isinstance(value, float | int) for value in case[name]["metrics"].values())
         assert Recipe.from_data(case["cured"]["recipe"])
-    assert cases[1].keys() == {"id", "as_was", "connected_only", "cured", "seconds"}
+    assert cases[1].keys() == {"id", "as_was", "connected_only", "cured", "proof", "seconds"}
     assert "Five networks that did not learn" in result.stderr
     assert sorted(path.name for path in Path("pictures").iterdir()) == ["case1.png", "case4.png"]
 

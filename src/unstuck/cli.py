@@ -135,13 +135,14 @@ def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> N
 @json_option
 @reports_errors
 def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: str | None) -> None:
-    """Run the five networks that did not learn (or the NUMBERS of some): as they were, and cured."""
+    """Run the five networks that did not learn (or the NUMBERS of some): as they were, cured, and diagnosed."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from unstuck.cases import CASES, case5_mnist, run_cases
+    from unstuck.cases.proof import prove
     from unstuck.drawing import save_figure
     from unstuck.reports.pictures import case_figure
-    from unstuck.reports.terminal import cases_table
+    from unstuck.reports.terminal import cases_table, proof_panel
 
     _check_outputs(json_path, *(out / f"case{number}.png" for number in numbers or CASES))
     console = _console(json_path)
@@ -160,12 +161,18 @@ def cases(numbers: tuple[int, ...], out: Path, mnist: Path | None, json_path: st
         save_figure(case_figure(CASES[number], trainings), out / f"case{number}.png")
     pictures = ", ".join(str(out / f"case{number}.png") for number in outcomes)
     console.print(f"Pictures: {pictures}", markup=False)
+    proofs = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        for number in progress.track(chosen, description="diagnoses"):
+            proofs[number] = prove(CASES[number])
+            progress.console.print(proof_panel(CASES[number], proofs[number]))
     _write_json(
         json_path,
         [
             {
                 "id": number,
                 **{name: outcome.to_data() for name, outcome in trainings.items()},
+                "proof": proofs[number].to_data(),
                 "seconds": round(sum(outcome.seconds for outcome in trainings.values()), 3),
             }
             for number, trainings in outcomes.items()

@@ -54,6 +54,7 @@ class Case:
         trainings: by name; "as_was" and "cured" are always there. Each returns its Outcome.
         subject: returns what `diagnose` is given: recipe, X and y, or a hand-written network.
         training: how a hand-written network was trained, as further arguments of `diagnose`.
+        offered: the changes that the post offers, each made to the recipe it is trained with.
     """
 
     id: int
@@ -62,3 +63,4 @@ class Case:
     trainings: dict[str, Callable[[], Outcome]]
     subject: Callable[[], tuple[Any, ...]]
     training: dict[str, Any] = field(default_factory=dict)
+    offered: dict[str, Callable[[Recipe], Recipe]] = field(default_factory=dict)

@@ -73,10 +73,23 @@ def _outcome(run: Run, classes: npt.NDArray[Any], X: Array, y: npt.NDArray[Any])
     )
 
 
+OFFERED = {
+    "one softmax unit a class, cross-entropy": lambda recipe: recipe.replace(
+        layers=(recipe.layers[0], Dense(3, Softmax())), loss=CategoricalCrossEntropy(), stop_at_loss=None
+    ),
+    "one sigmoid a class": lambda recipe: recipe.replace(
+        layers=(recipe.layers[0], Dense(3, Sigmoid())), stop_at_loss=None
+    ),
+    "scaled inputs": lambda recipe: recipe.replace(inputs=Inputs(scaling="standard")),
+    "64 hidden units": lambda recipe: recipe.with_settings({"layers.0.units": 64}),
+    "a rate of 0.4, nothing halved": lambda recipe: recipe.replace(optimizer=SGD(learning_rate=0.4)),
+}
+
 CASE = Case(
     id=1,
     title="spiral: three classes, one sigmoid",
     fault="target 2 is outside the sigmoid's range (0, 1)",
     trainings={"as_was": as_was, "cured": cured},
     subject=lambda: (AS_WAS, *spiral()),
+    offered=OFFERED,
 )

@@ -9,6 +9,7 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.cases.case import Case, Outcome
 from unstuck.data.generators import classification
+from unstuck.data.inputs import Inputs
 from unstuck.functions.activations import ReLU, Softmax
 from unstuck.functions.losses import CategoricalCrossEntropy
 from unstuck.functions.optimizers import SGD, Adam
@@ -126,6 +127,37 @@ TRAINING: dict[str, Any] = {"optimizer": SGD(learning_rate=LEARNING_RATE), "batc
 """How the post trained it, for `diagnose(subject(), **TRAINING)`."""
 
 
+def with_biases(recipe: Recipe) -> Recipe:
+    """Give every layer a bias."""
+    layers = [layer.replace(bias=True) if isinstance(layer, Dense) else layer for layer in recipe.layers]
+    return recipe.replace(layers=layers)
+
+
+def with_cross_entropy(recipe: Recipe) -> Recipe:
+    """Put a softmax on the output, and cross-entropy in the place of the squared error."""
+    last = recipe.layers[-1].replace(activation=Softmax())
+    return recipe.replace(layers=(*recipe.layers[:-1], last), loss=CategoricalCrossEntropy())
+
+
+def with_scaled_inputs(recipe: Recipe) -> Recipe:
+    """Standardise the features."""
+    return recipe.replace(inputs=Inputs(scaling="standard"))
+
+
+def without_dropout(recipe: Recipe) -> Recipe:
+    """Keep all ten units."""
+    return recipe.replace(layers=[layer for layer in recipe.layers if isinstance(layer, Dense)])
+
+
+OFFERED = {
+    "biases": with_biases,
+    "cross-entropy": with_cross_entropy,
+    "scaled inputs": with_scaled_inputs,
+    "these three": lambda recipe: with_biases(with_cross_entropy(with_scaled_inputs(recipe))),
+    "no dropout (not in the post)": without_dropout,
+    "biases, no dropout (not in the post)": lambda recipe: with_biases(without_dropout(recipe)),
+}
+
 CASE = Case(
     id=2,
     title="four classes, no bias, dropout on ten units",
@@ -133,4 +165,5 @@ CASE = Case(
     trainings={"as_was": as_was, "cured": cured},
     subject=lambda: (subject(),),
     training=TRAINING,
+    offered=OFFERED,
 )

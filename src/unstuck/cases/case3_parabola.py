@@ -78,10 +78,19 @@ def _outcome(run: Run, more: dict[str, float]) -> Outcome:
     )
 
 
+OFFERED = {
+    "a rate of 0.01": lambda recipe: recipe.replace(optimizer=SGD(learning_rate=0.01)),
+    "a rate of 0.1": lambda recipe: recipe.replace(optimizer=SGD(learning_rate=0.1)),
+    "a linear output": lambda recipe: recipe.with_settings({"layers.-1.activation": "identity"}),
+    "no weight decay": lambda recipe: recipe.replace(penalties=()),
+    "two hidden layers": lambda recipe: recipe.replace(layers=(*[recipe.layers[0]] * 2, recipe.layers[-1])),
+}
+
 CASE = Case(
     id=3,
     title="x squared comes out as a straight line",
     fault="a learning rate of 1e-6, and leaky ReLU on the output",
     trainings={"as_was": as_was, "cured": cured},
     subject=lambda: (AS_WAS, *parabola(ROWS)),
+    offered=OFFERED,
 )

@@ -143,6 +143,13 @@ TRAINING: dict[str, Any] = {"optimizer": Momentum(learning_rate=0.1, momentum=MO
 """How the post trained it, for `diagnose(subject(), **TRAINING)`, with the cost connected."""
 
 
+OFFERED = {
+    "the cost connected, nothing else": lambda recipe: recipe,
+    "connected, four hidden units": lambda recipe: recipe.with_settings({"layers.0.units": 4}),
+    "connected, tanh": lambda recipe: recipe.with_settings({"layers.0.activation": "tanh"}),
+    "connected, a rate of 0.0001": lambda recipe: recipe.with_settings({"optimizer.learning_rate": 1e-4}),
+}
+
 CASE = Case(
     id=4,
     title="XOR settles at 0.69314718",
@@ -150,4 +157,5 @@ CASE = Case(
     trainings={"as_was": as_was, "connected_only": connected, "cured": cured},
     subject=lambda: (subject(),),
     training=TRAINING,
+    offered=OFFERED,
 )

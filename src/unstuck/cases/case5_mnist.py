@@ -22,7 +22,7 @@ from unstuck.data.datasets import Dataset, load_mnist
 from unstuck.data.targets import Targets
 from unstuck.functions.activations import ReLU, Sigmoid, Softmax
 from unstuck.functions.initializers import Normal
-from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
+from unstuck.functions.losses import BinaryCrossEntropy, CategoricalCrossEntropy, SquaredError
 from unstuck.functions.optimizers import Adam, AdaptiveRMSProp
 from unstuck.functions.penalties import L2
 from unstuck.functions.schedules import OneCycle
@@ -246,6 +246,15 @@ TRAINING: dict[str, Any] = {"optimizer": OPTIMIZER, "epochs": EPOCHS, "batch_siz
 """How the post trained it, for `diagnose(subject(), **TRAINING)`; on fewer images in smaller batches."""
 
 
+OFFERED = {
+    "the gradient put right, nothing else": lambda recipe: recipe,
+    "sigmoid with cross-entropy": lambda recipe: recipe.replace(loss=BinaryCrossEntropy()),
+    "softmax with cross-entropy": lambda recipe: recipe.with_settings({"layers.-1.activation": "softmax"}).replace(
+        loss=CategoricalCrossEntropy()
+    ),
+    "a penalty of 2e-6": lambda recipe: recipe.with_settings({"penalties.0.strength": 2e-6}),
+}
+
 CASE = Case(
     id=5,
     title="MNIST: a hand-written gradient fails its check",
@@ -253,4 +262,5 @@ CASE = Case(
     trainings={"as_was": as_was, **PUBLISHED, "cured": cured},
     subject=lambda: (subject(),),
     training=TRAINING,
+    offered=OFFERED,
 )

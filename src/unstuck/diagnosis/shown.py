@@ -25,6 +25,7 @@ MOST_REASONS = 8
 METRICS = {"accuracy": "accuracy", "roc_auc": "area under the ROC curve", "r2": "R²"}
 STATES = {
     "learns": "It learns",
+    "learns in spite of a fault": "It learns in spite of a fault",
     "needs longer": "It needs longer",
     "nothing to learn": "There is nothing to learn",
     "overfits": "It overfits",

@@ -21,7 +21,7 @@ WIDTH = 100
 HEIGHT = 12
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """The bits of the 4 x 2 dots of a braille character."""
-COLOURS = {"learns": "green", "needs longer": "yellow"}
+COLOURS = {"learns": "green", "learns in spite of a fault": "yellow", "needs longer": "yellow"}
 CERTAINTIES = {"proven": "bold green", "contributes": "green", "suspected": "yellow"}
 
 

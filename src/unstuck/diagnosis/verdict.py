@@ -22,7 +22,9 @@ from unstuck.recipe import Recipe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-State = Literal["learns", "needs longer", "nothing to learn", "overfits", "does not learn"]
+State = Literal[
+    "learns", "learns in spite of a fault", "needs longer", "nothing to learn", "overfits", "does not learn"
+]
 MATTERS = 0.1
 """A cure has to gain at least this share of what can be gained before a network is said to have a fault."""
 
@@ -32,7 +34,8 @@ class Diagnosis:
     """What was found; `print` shows it.
 
     Attributes:
-        state: "learns", "needs longer", "nothing to learn", "overfits" or "does not learn".
+        state: "learns", "needs longer", "nothing to learn", "overfits" or "does not learn"; "learns in spite of a
+            fault" where somebody's code is wrong in a way that costs little.
         verdict: two sentences.
         findings: the causes, the most certain first; then what is out of the ordinary and not the cause.
         trials: what was tried, and what it did.
@@ -279,6 +282,7 @@ def _healthy(evidence: Evidence, findings: Sequence[Finding], trials: tuple[Tria
         f"{problem.in_metric(evidence.learnable.gain):.3g} and a constant {problem.constant:.3g}. "
     )
     text += "Nothing that was tried does much better." if trials else "Nothing is wrong."
+    text += _luck(evidence, trials)
     return Diagnosis("learns", text, (), trials, None, evidence, (), seconds)
 
 
@@ -303,3 +307,17 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
     if constant:
         verdict = f"{constant[0].text} {verdict}"
     return Diagnosis("nothing to learn", verdict, listed, (), None, evidence, (), seconds)
+
+
+def _luck(evidence: Evidence, trials: Sequence[Trial]) -> str:
+    """Say from how many starts a network learns that learns from most, and with what it learns from all."""
+    fresh = [trial for trial in trials if trial.fresh]
+    gains = [one.gain for one in evidence.untreated] + (list(fresh[0].before) if fresh else [])
+    learned = sum(gain >= evidence.goal for gain in gains)
+    if learned in (0, len(gains)):
+        return ""
+    text = f" But it is luck of the seed: {learned} of {len(gains)} starts get there."
+    best = max((trial for trial in fresh if trial.treatment.text), key=lambda trial: trial.learned, default=None)
+    if best is not None and best.learned * len(gains) > learned:
+        text += f" With {best.treatment.text} {best.learned:.0%} of {len(best.after)} do."
+    return text

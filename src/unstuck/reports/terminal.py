@@ -10,9 +10,11 @@ from unstuck.drawing import drawable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.panel import Panel
     from rich.table import Table
 
     from unstuck.cases import Case, Outcome
+    from unstuck.cases.proof import Proof
     from unstuck.history import History
     from unstuck.tabular import TableOutcome
 
@@ -85,3 +87,29 @@ def cases_table(cases: Mapping[int, Case], outcomes: Mapping[int, Mapping[str, O
             style = {"as_was": "red", "cured": "green"}.get(name, "")
             table.add_row("", shown, f"{outcome.loss:.6g}", outcome.summary, f"{outcome.seconds:.1f}", style=style)
     return table
+
+
+def proof_panel(case: Case, proof: Proof) -> Panel:
+    """Return what the experiments say of a case: the verdict, the cure, and what each change in its post does."""
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.panel import Panel
+    from rich.table import Table
+
+    diagnosis = proof.diagnosis
+    assert diagnosis.evidence is not None
+    problem = diagnosis.evidence.problem
+    table = Table(box=None, title="What the post offers, tried", title_justify="left", title_style="bold")
+    for title in ("change", f"median {problem.metric.replace('_', ' ')}", "seeds that learn"):
+        table.add_column(title, justify="left" if title == "change" else "right")
+    table.add_column("")
+    for trial in proof.offered:
+        learned = round(trial.learned * len(trial.after))
+        judged = "learns" if trial.reliable else "learns from some" if trial.succeeded else "does NOT make it learn"
+        style = "green" if trial.reliable else "" if trial.succeeded else "red"
+        score = f"{problem.in_metric(trial.median):.3f}"
+        table.add_row(escape(trial.treatment.text), score, f"{learned} of {len(trial.after)}", judged, style=style)
+    changes = [f"  {escape(change)}" for change in diagnosis.changes]
+    cure = ["[bold]What makes it learn[/]", *changes, ""] if changes else []
+    title = f"Case {case.id}. {escape(case.title)}"
+    return Panel(Group(escape(diagnosis.verdict), "", *cure, table), title=title, title_align="left")

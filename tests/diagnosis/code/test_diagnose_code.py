@@ -75,7 +75,7 @@ def test_a_step_that_moves_nothing_is_proven():
 def test_a_step_that_leaves_one_bias_is_no_cause():
     diagnosis = diagnose(classifier(step=lambda p, g: descent(p, g) | {"b1": p["b1"]}), budget=BUDGET)
     assert certainties(diagnosis).get("not_updated") in ("not the cause", "contributes")
-    assert diagnosis.state == "learns"
+    assert diagnosis.state in ("learns", "learns in spite of a fault")
 
 
 def test_a_step_is_compared_at_its_own_rate():

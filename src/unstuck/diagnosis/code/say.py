@@ -49,9 +49,13 @@ def joined(
         sentences.append("With the code put right:" if trials else "For the rest of it:")
     if not told and said.state != "learns":
         sentences.append(_trained(evidence, made))
-    sentences += [said.verdict, *_luck(said), *_counted(said)]
+    sentences += [said.verdict, *_counted(said)]
     harmless = {trial.fault for trial in trials if not trial.decides}
-    state: State = "does not learn" if any(one.fault not in harmless for one in causes) else said.state
+    state: State = said.state
+    if any(one.fault not in harmless for one in causes):
+        state = "does not learn"
+    elif causes and alone:
+        state = "learns in spite of a fault"
     return replace(
         said,
         state=state,
@@ -183,22 +187,6 @@ def _counted(said: Diagnosis) -> tuple[str, ...]:
     problem = evidence.problem
     with_it, without = (problem.in_metric(gain) for gain in (evidence.training_mode, evidence.first.fit))
     return (f"Counted with dropout on, the training rows get {problem.metric} {with_it:.3g}; off, {without:.3g}.",)
-
-
-def _luck(said: Diagnosis) -> tuple[str, ...]:
-    """Say from how many starts a network learns that learns from most, and with what it learns from all."""
-    if said.state != "learns" or said.evidence is None or said.evidence.successes == 1:
-        return ()
-    fresh = [trial for trial in said.trials if trial.fresh]
-    gains = [one.gain for one in said.evidence.untreated] + (list(fresh[0].before) if fresh else [])
-    learned = sum(gain >= said.evidence.goal for gain in gains)
-    if learned in (0, len(gains)):
-        return ()
-    text = f"But it is luck of the seed: {learned} of {len(gains)} starts get there."
-    best = max((trial for trial in fresh if trial.treatment.text), key=lambda trial: trial.learned, default=None)
-    if best is not None and best.learned * len(gains) > learned:
-        text += f" With {best.treatment.text} {best.learned:.0%} of {len(best.after)} do."
-    return (text,)
 
 
 def _nothing_wrong(evidence: CodeEvidence) -> str:

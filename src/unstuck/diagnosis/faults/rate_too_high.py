@@ -36,7 +36,7 @@ def examine(evidence: Evidence) -> Finding | None:
         tuple(numbers),
         suspicion=suspicion,
         fixes=(
-            Fix("the best rate of the sweep", with_best_rate),
-            Fix("a fifth of the best rate of the sweep", lambda recipe, problem: with_best_rate(recipe, problem, 0.2)),
+            Fix("a lower learning rate", with_best_rate),
+            Fix("a much lower learning rate", lambda recipe, problem: with_best_rate(recipe, problem, 0.2)),
         ),
     )
