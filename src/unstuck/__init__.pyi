@@ -8,6 +8,13 @@ from .errors import OptionError as OptionError
 from .errors import RecipeError as RecipeError
 from .errors import SubjectError as SubjectError
 from .errors import UnstuckError as UnstuckError
+from .exports.numpy_source import export_numpy as export_numpy
+from .exports.numpy_source import to_numpy as to_numpy
+from .exports.onnx import export_onnx as export_onnx
+from .exports.onnx import to_onnx as to_onnx
+from .exports.pytorch import export_pytorch as export_pytorch
+from .exports.pytorch import to_pytorch as to_pytorch
+from .exports.scikit_learn import from_scikit_learn as from_scikit_learn
 from .functions.activations import ELU as ELU
 from .functions.activations import GELU as GELU
 from .functions.activations import SELU as SELU
@@ -75,6 +82,9 @@ from .recipe import EarlyStopping as EarlyStopping
 from .recipe import Recipe as Recipe
 from .run import Run as Run
 from .subjects.handwritten import HandWritten as HandWritten
+from .training.loggers import JSONLines as JSONLines
+from .training.loggers import MLflow as MLflow
+from .training.loggers import TensorBoard as TensorBoard
 from .training.many import train_many as train_many
 from .training.train import train as train
 

@@ -129,6 +129,32 @@ def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> N
 
 
 @main.command()
+@click.argument("run", type=PATH)
+@click.option("--onnx", type=PATH, help="An ONNX file.")
+@click.option("--pytorch", type=PATH, help="A Python file with a PyTorch module.")
+@click.option("--numpy", type=PATH, help="A Python file with the forward pass in NumPy.")
+@reports_errors
+def export(run: Path, onnx: Path | None, pytorch: Path | None, numpy: Path | None) -> None:
+    """Write the network kept in the folder RUN as something that predicts without unstuck."""
+    from unstuck.exports.numpy_source import export_numpy
+    from unstuck.exports.onnx import export_onnx
+    from unstuck.exports.pytorch import export_pytorch
+    from unstuck.run import Run
+
+    exports = [(export_onnx, onnx), (export_pytorch, pytorch), (export_numpy, numpy)]
+    wanted = [(write, path) for write, path in exports if path is not None]
+    if not wanted:
+        raise OptionError("nothing to write; say what: --onnx net.onnx, --pytorch net.py or --numpy net.py")
+    if pytorch is not None and pytorch == numpy:
+        raise OptionError(f"--pytorch and --numpy are both {pytorch}; give each a name of its own")
+    _check_outputs(None, *(path for _, path in wanted))
+    loaded = Run.load(run)
+    for write, path in wanted:
+        write(loaded, path)
+        _console(None).print(f"{path}", markup=False, highlight=False)
+
+
+@main.command()
 @click.argument("numbers", nargs=-1, type=click.IntRange(1, 5))
 @click.option("--out", type=PATH, default=Path("cases"), show_default=True, help="A folder for the pictures.")
 @click.option("--mnist", type=PATH, help="A folder with MNIST's four IDX files, for case 5.")
