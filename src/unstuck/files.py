@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from unstuck.errors import FileError
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -46,8 +52,10 @@ def read_whole(path: Path) -> bytes:
     """Return the content of a file.
 
     Raises:
-        FileError: when it cannot be read.
+        FileError: when it cannot be read, or is none: a device may have no end, and a pipe may never begin.
     """
+    if path.exists() and not path.is_file():
+        raise FileError(f"cannot read {path}: it is no file")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -68,12 +76,72 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         aside.mkdir()
         try:
             fill(aside)
+            for file in aside.iterdir():
+                _flush(file)
             aside.rename(path)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
     except OSError as error:
         raise _cannot_write(path, error.strerror or str(error)) from None
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Be the only one, of all threads and processes, who writes a file; what others died writing is cleared away.
+
+    The lock is on a file beside it, by flock, so it ends with the process, however that ends. Where there are no such
+    locks (Windows, some network drives) or nothing can be written, nothing is locked.
+
+    Raises:
+        FileError: when another holds it.
+    """
+    place = path.resolve()
+    lock = place.with_name(f".{place.name}.lock")
+    descriptor = _locked(lock, path)
+    if descriptor is None:
+        yield
+        return
+    try:
+        for other in place.parent.iterdir():
+            if re.fullmatch(rf"\.{re.escape(place.name)}\.[0-9a-f]{{32}}", other.name):
+                other.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is held, so that whoever opened it meanwhile sees that it is gone
+        os.close(descriptor)
+
+
+def _locked(lock: Path, path: Path) -> int | None:
+    """Return the descriptor of the lock's file, or None where nothing can be locked."""
+    if sys.platform == "win32":
+        return None
+    while True:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:
+            return None  # the writing itself will say why
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                with suppress(OSError):  # on a full disk; it is only for the message below
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, str(os.getpid()).encode())
+                return descriptor
+        except BlockingIOError:
+            process = os.read(descriptor, 20).decode(errors="replace") or "unknown"
+            os.close(descriptor)
+            raise FileError(
+                f"another training is writing {path} (process {process}), and the two would overwrite each other: wait "
+                "for it, end it, or choose another file"
+            ) from None
+        except FileNotFoundError:
+            pass  # its last holder has removed it meanwhile
+        except OSError:
+            os.close(descriptor)
+            return None
+        os.close(descriptor)
 
 
 def check_writable(path: Path) -> None:
@@ -114,6 +182,11 @@ def _finite(data: Any) -> Any:
 
 def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid4().hex}")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _cannot_write(path: Path, why: str) -> FileError:

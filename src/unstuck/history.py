@@ -34,6 +34,9 @@ class History:
         self._columns: dict[str, list[float]] = {
             name: np.asarray(values, dtype=np.float64).tolist() for name, values in (columns or {}).items()
         }
+        lengths = {name: np.shape(values) for name, values in (columns or {}).items()}
+        if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
+            raise OptionError(f"the columns of a history are of one length; got {lengths}")
 
     def append(self, row: Mapping[str, float]) -> None:
         """Add a record; every record has the same columns."""

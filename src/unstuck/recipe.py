@@ -194,9 +194,13 @@ class Recipe(Description):
         """
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            return cls.from_data(data)
+        except RecipeError:
+            raise
+        except ValueError as error:  # tomllib's own, or Python's of an integer of more than 4,300 digits
             raise RecipeError([("", f"not TOML: {error}")]) from None
-        return cls.from_data(data)
+        except RecursionError:
+            raise RecipeError([("", "nested more deeply than any recipe")]) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
@@ -208,7 +212,7 @@ class Recipe(Description):
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # not UTF-8, or a path that cannot be one
             raise FileError(f"cannot read the recipe {path}: {error}") from None
         return cls.from_toml(text)
 

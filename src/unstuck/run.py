@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = "unstuck run 1"
-FACTS = ("best_epoch", "stopped", "failure", "seconds", "engine")
+TEXTS = ("recipe.toml", "run.toml")
+FACTS = {"best_epoch": int, "stopped": str, "failure": str, "seconds": float, "engine": str}
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ class Run:
         facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
         facts |= {"columns": list(self.history.columns)}
         facts |= {"inputs": self.inputs.to_data(), "targets": self.targets.to_data()}
-        texts = {"recipe.toml": self.recipe.to_toml(), "run.toml": tomli_w.dumps(facts)}
+        texts = dict(zip(TEXTS, (self.recipe.to_toml(), tomli_w.dumps(facts)), strict=True))
         for name, text in texts.items():
             (folder / name).write_bytes(text.encode())
         (folder / "arrays.safetensors").write_bytes(seal(arrays, texts))
@@ -147,19 +148,31 @@ class Run:
         """Read what `save` wrote.
 
         Raises:
-            FileError: when a file is missing, cut short or damaged.
+            FileError: when a file is missing, cut short, damaged, or holds no run.
         """
         folder = Path(path)
         if not folder.is_dir():
             raise FileError(f"{folder} is no saved run: there is no such folder")
         arrays, texts = unseal(folder / "arrays.safetensors")
-        facts = tomllib.loads(texts.get("run.toml", ""))
-        if facts.get("format") != FORMAT:
-            raise FileError(f"{folder} was not saved by this version of unstuck ({FORMAT!r})")
-        for name, text in texts.items():
-            if read_whole(folder / name) != text.encode():
-                raise FileError(f"{folder / name} is cut short, or was changed after the run was saved")
-        return cls(
+        try:
+            facts = tomllib.loads(texts.get("run.toml", ""))
+            if facts.get("format") != FORMAT:
+                raise FileError(f"{folder} was not saved by this version of unstuck ({FORMAT!r})")
+            for name in TEXTS:
+                if read_whole(folder / name) != texts[name].encode():
+                    raise FileError(f"{folder / name} is cut short, or was changed after the run was saved")
+            return cls._of_parts(arrays, texts, facts)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            raise FileError(f"{folder} holds no run, though it is sealed as one: {error}") from None
+
+    @classmethod
+    def _of_parts(cls, arrays: dict[str, Array], texts: dict[str, str], facts: dict[str, Any]) -> Run:
+        """Put a run together, of parts that need not fit.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: when they do not.
+        """
+        run = cls(
             recipe=Recipe.from_toml(texts["recipe.toml"]),
             inputs=FittedInputs.from_data(facts["inputs"]),
             targets=FittedTargets.from_data(facts["targets"]),
@@ -168,6 +181,16 @@ class Run:
             history=History({name: arrays[f"history.{name}"] for name in facts["columns"]}),
             **{name: facts[name] for name in FACTS},
         )
+        for name in ("final_parameters", "best_parameters"):
+            w = arrays[name]
+            if w.shape != (run.network.size,) or w.dtype != run.recipe.precision:
+                raise ValueError(f"{name} are {w.shape} of {w.dtype}, the network has {run.network.size:,}")
+        if run.targets.outputs != run.recipe.outputs:
+            raise ValueError(f"targets for {run.targets.outputs} outputs, the network has {run.recipe.outputs}")
+        wrong = [name for name, kind in FACTS.items() if not isinstance(facts[name], kind)]
+        if wrong:
+            raise TypeError(f"{wrong[0]} is {facts[wrong[0]]!r}")
+        return run
 
     def __repr__(self) -> str:
         last = {

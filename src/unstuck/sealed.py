@@ -33,7 +33,8 @@ def unseal(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """Return the arrays and the texts in a file.
 
     Raises:
-        FileError: when it cannot be read, or is not, bit by bit, what `seal` made.
+        FileError: when it cannot be read, or is not, bit by bit, what `seal` made. Whoever knows the format can make
+            such a file, so what is in it has to be checked all the same.
     """
     from safetensors.numpy import load
 
@@ -41,9 +42,13 @@ def unseal(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     found = SEAL.search(content)
     if found is None or hashlib.sha256(_with_hash(content, BLANK)).hexdigest().encode() != found[1]:
         raise FileError(f"{path} is cut short or damaged, or was not written by unstuck")
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    texts = {name: text for name, text in header["__metadata__"].items() if name != "sha256"}
-    return load(content), texts
+    try:
+        arrays = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        texts = {name: text for name, text in header["__metadata__"].items() if name != "sha256"}
+    except Exception as error:  # safetensors raises errors of its own, and NumPy others
+        raise FileError(f"{path} was not written by unstuck, though it is sealed as if: {error}") from None
+    return arrays, texts
 
 
 def _with_hash(content: bytes, text: str) -> bytes:

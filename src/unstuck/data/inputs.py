@@ -12,7 +12,7 @@ from unstuck.data.missing import Missing, check_numbers, check_texts, fit_replac
 from unstuck.data.scaling import Scaling, fit_scaling
 from unstuck.data.tables import as_table, column_kinds, default_names, number_array, number_columns
 from unstuck.description import Description, described
-from unstuck.errors import DataError, did_you_mean
+from unstuck.errors import DataError, RecipeError, did_you_mean
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,6 +102,25 @@ class FittedInputs(Description):
     scale: tuple[float, ...]
     levels: dict[Text, tuple[Text, ...]]
     missing_levels: tuple[Text, ...]
+
+    def __post_init__(self) -> None:
+        columns = len(self.numbers)
+        problems = [
+            (name, f"{len(values)} values for {columns} columns of numbers")
+            for name, values in (("fill", self.fill), ("shift", self.shift), ("scale", self.scale))
+            if len(values) not in (0, columns)
+        ]
+        if len(self.shift) != len(self.scale) or 0 in self.scale:
+            problems.append(("scale", "needs a number other than 0 for each shift"))
+        if bool(self.fill) != (self.inputs.missing != "error" and columns > 0):
+            problems.append(("fill", f"does not go with missing={self.inputs.missing!r}"))
+        problems += [
+            ("missing_levels", f"no column {name!r} of text") for name in set(self.missing_levels) - set(self.levels)
+        ]
+        if not self.by_name and self.levels:
+            problems.append(("levels", "an array has no columns of text"))
+        if problems:
+            raise RecipeError(problems, "FittedInputs")
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -99,6 +99,19 @@ class FittedTargets(Description):
     scale: tuple[float, ...] = ()
     flat: bool = True
 
+    def __post_init__(self) -> None:
+        problems = []
+        if (self.classes is None) != (self.coding == "numbers"):
+            problems.append(("classes", f"do not go with coding={self.coding!r}"))
+        elif self.classes is not None and len(self.classes) != max(2, self.outputs):
+            problems.append(("classes", f"{len(self.classes)} of them for {self.outputs} outputs"))
+        if len(self.shift) != len(self.scale) or len(self.scale) not in (0, self.outputs) or 0 in self.scale:
+            problems.append(("scale", f"needs a number other than 0, and a shift, for each of {self.outputs} outputs"))
+        if self.flat and self.classes is None and self.outputs != 1:
+            problems.append(("flat", f"{self.outputs} numbers a row have two dimensions"))
+        if problems:
+            raise RecipeError(problems, "FittedTargets")
+
     @property
     def default_metrics(self) -> tuple[str, ...]:
         """Accuracy for classes, r2 for numbers."""

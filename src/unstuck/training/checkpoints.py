@@ -10,10 +10,15 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from unstuck.engines.engine import Descent, Failure
 from unstuck.errors import FileError
 from unstuck.files import write_whole
+from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.history import History
 from unstuck.recipe import Recipe
 from unstuck.sealed import seal, unseal
@@ -39,6 +44,7 @@ class Checkpoint:
         self.path, self.seconds = path, seconds
         self._recipe = recipe.to_toml()
         self._fingerprint = data.fingerprint()
+        self._data = data
         self._written = time.monotonic()
 
     def due(self) -> bool:
@@ -84,9 +90,20 @@ class Checkpoint:
                     f"the checkpoint {self.path} belongs to a training with another {what}; going on from it would mix "
                     "the two: choose another file, or remove it to start over"
                 )
+        try:
+            return self._state(arrays, texts)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            raise FileError(f"{self.path} holds no checkpoint, though it is sealed as one: {error}") from None
+
+    def _state(self, arrays: dict[str, npt.NDArray[Any]], texts: dict[str, str]) -> State:
+        """Put a state together, of parts that need not fit.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: when they do not.
+        """
         failure = json.loads(texts["failure"])
         memory = {name.removeprefix("memory."): values for name, values in arrays.items() if name.startswith("memory.")}
-        return State(
+        state = State(
             Descent(arrays["w"], memory, arrays["previous"], **json.loads(texts["descent"])),
             best_w=arrays["best_w"],
             plateau=arrays["plateau"],
@@ -94,3 +111,31 @@ class Checkpoint:
             failure=Failure(**failure) if failure else None,
             **json.loads(texts["state"]),
         )
+        self._check(state)
+        return state
+
+    def _check(self, state: State) -> None:
+        """Compare a state's shapes, types and counts with those of a state of this training."""
+        network, n = self._data.network, len(self._data.rows)
+        w = np.zeros(network.size, dtype=network.recipe.precision)
+        expected = {"w": w, "previous": w, "best_w": w, "plateau": np.array(ReduceOnPlateau.memory)}
+        expected |= network.recipe.optimizer.start(w)
+        descent = state.descent
+        found = {"w": descent.w, "previous": descent.previous, "best_w": state.best_w, "plateau": state.plateau}
+        found |= descent.memory
+        if found.keys() != expected.keys():
+            raise ValueError(f"it has the arrays {', '.join(found)}, and {', '.join(expected)} are needed")
+        for name, array in expected.items():
+            if (found[name].shape, found[name].dtype) != (array.shape, array.dtype):
+                raise ValueError(
+                    f"{name} is {found[name].shape} of {found[name].dtype}, not {array.shape} of {array.dtype}"
+                )
+        steps = network.recipe.epochs * -(-n // network.recipe.rows_per_batch(n))
+        counts = {"t": (descent.t, steps), "rows_seen": (descent.rows_seen, n)}
+        counts |= {name: (getattr(state, name), network.recipe.epochs) for name in ("best_epoch", "waited")}
+        for name, (count, most) in counts.items():
+            if not isinstance(count, int) or not 0 <= count <= most:
+                raise ValueError(f"{name} is {count!r}, and must be from 0 to {most:,}")
+        numbers = (descent.cost_sum, state.best_loss, state.loss_to_beat, state.seconds)
+        if not all(isinstance(number, float) for number in numbers) or not isinstance(state.stopped, str):
+            raise TypeError(f"losses and seconds are numbers and {state.stopped!r} is a reason")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from unstuck.engines import choose_engine
 from unstuck.errors import OptionError
+from unstuck.files import held
 from unstuck.functions.optimizers import LBFGS
 from unstuck.history import is_signal
 from unstuck.recipe import Recipe
@@ -64,7 +66,7 @@ def train(
     Raises:
         DataError: when the data cannot be used.
         RecipeError: when recipe and data do not fit.
-        FileError: when the checkpoint cannot be used.
+        FileError: when the checkpoint cannot be used, or another training is writing it.
 
     >>> from unstuck import Dense, Recipe
     >>> recipe = Recipe([Dense(1)], loss="squared_error", optimizer="sgd", epochs=200, batch_size="full")
@@ -76,20 +78,21 @@ def train(
     data = prepare(recipe, X, y, validation, sample_weight)
     machine = choose_engine(engine)(data.network, data.rows, signals=signals)
     kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
-    state = kept.read() if kept else None
-    starts_over = isinstance(recipe.optimizer, LBFGS)  # SciPy's memory cannot be kept
-    if state is not None and len(state.history) and signals != any(map(is_signal, state.history.columns)):
-        raise OptionError(f"the history in {checkpoint} was begun with signals={not signals}; go on with the same")
-    if state is None or (starts_over and state.stopped in RESUMABLE):
-        state = State.at_start(data.network)
-    with interruptible() as interrupted, ProgressBar("training", progress) as bar:
-        session = Session(
-            recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept, signals
-        )
-        if state.stopped in RESUMABLE:
-            state.stopped = ""
-            session.save(now=True)  # a file that cannot be written is noticed now
-            carry_out(session)
+    with held(kept.path) if kept else nullcontext():
+        state = kept.read() if kept else None
+        starts_over = isinstance(recipe.optimizer, LBFGS)  # SciPy's memory cannot be kept
+        if state is not None and len(state.history) and signals != any(map(is_signal, state.history.columns)):
+            raise OptionError(f"the history in {checkpoint} was begun with signals={not signals}; go on with the same")
+        if state is None or (starts_over and state.stopped in RESUMABLE):
+            state = State.at_start(data.network)
+        with interruptible() as interrupted, ProgressBar("training", progress) as bar:
+            session = Session(
+                recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept, signals
+            )
+            if state.stopped in RESUMABLE:
+                state.stopped = ""
+                session.save(now=True)  # a file that cannot be written is noticed now
+                carry_out(session)
     return session.as_run()
 
 
