@@ -15,10 +15,10 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench sanitize arm64 clean
+.PHONY: help demo test lint bench reliability sanitize arm64 clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## run the five cases, as they were and cured
 	$(VENV)/bin/unstuck cases
@@ -34,6 +34,10 @@ lint: $(VENV)/installed-dev  ## check style and types
 
 bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 	$(VENV)/bin/python -m benchmarks
+
+reliability: $(VENV)/installed-dev  ## kill 100 trainings, mutate 10,000 files of each kind, draw 10,000 bad inputs: RELTIME
+	UNSTUCK_KILLS=100 UNSTUCK_MUTANTS=10000 OMP_NUM_THREADS=1 $(VENV)/bin/pytest tests/reliability \
+	  --numprocesses=auto --maxprocesses=4 $(ARGS)
 
 # docs/engine.md, "Checking memory and threads", explains the settings. -S keeps the editable install out of the way: its
 # import hook would come before PYTHONPATH.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from unstuck.errors import FileError
+from unstuck.errors import FileError, UnstuckError
 
 if sys.platform != "win32":
     import fcntl
@@ -44,8 +44,8 @@ def write_whole(path: Path, content: bytes) -> None:
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise _cannot_write(path, error.strerror or str(error)) from None
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from None
 
 
 def read_whole(path: Path) -> bytes:
@@ -54,12 +54,12 @@ def read_whole(path: Path) -> bytes:
     Raises:
         FileError: when it cannot be read, or is none: a device may have no end, and a pipe may never begin.
     """
-    if path.exists() and not path.is_file():
-        raise FileError(f"cannot read {path}: it is no file")
     try:
+        if path.exists() and not path.is_file():
+            raise FileError(f"cannot read {path}: it is no file")
         return path.read_bytes()
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from None
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
@@ -68,9 +68,9 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         FileError: when the folder exists already or cannot be written.
     """
-    if path.exists():
-        raise FileError(f"{path} exists already; choose another name, or remove it first")
     try:
+        if path.exists():
+            raise FileError(f"{path} exists already; choose another name, or remove it first")
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = _aside(path)
         aside.mkdir()
@@ -82,8 +82,8 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-    except OSError as error:
-        raise _cannot_write(path, error.strerror or str(error)) from None
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from None
 
 
 @contextmanager
@@ -96,7 +96,10 @@ def held(path: Path) -> Iterator[None]:
     Raises:
         FileError: when another holds it.
     """
-    place = path.resolve()
+    try:
+        place = path.resolve()
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from None
     lock = place.with_name(f".{place.name}.lock")
     descriptor = _locked(lock, path)
     if descriptor is None:
@@ -189,5 +192,14 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _cannot_write(path: Path, why: str) -> FileError:
-    return FileError(f"cannot write {path}: {why}")
+def cannot_read(path: Path, error: Exception) -> UnstuckError:
+    """Return the error that says so; a path that cannot be one raises ValueError, for a null byte, or OSError."""
+    return error if isinstance(error, UnstuckError) else FileError(f"cannot read {path}: {_why(error)}")
+
+
+def _cannot_write(path: Path, error: Exception | str) -> UnstuckError:
+    return error if isinstance(error, UnstuckError) else FileError(f"cannot write {path}: {_why(error)}")
+
+
+def _why(error: Exception | str) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -13,7 +13,7 @@ from unstuck.data.inputs import FittedInputs
 from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.reference import evaluate_outputs
 from unstuck.errors import DataError, FileError
-from unstuck.files import read_whole, write_folder
+from unstuck.files import cannot_read, read_whole, write_folder
 from unstuck.history import History, is_signal
 from unstuck.metrics import evaluate
 from unstuck.network import Network
@@ -151,8 +151,11 @@ class Run:
             FileError: when a file is missing, cut short, damaged, or holds no run.
         """
         folder = Path(path)
-        if not folder.is_dir():
-            raise FileError(f"{folder} is no saved run: there is no such folder")
+        try:
+            if not folder.is_dir():
+                raise FileError(f"{folder} is no saved run: there is no such folder")
+        except OSError as error:  # of a name that is too long
+            raise cannot_read(folder, error) from None
         arrays, texts = unseal(folder / "arrays.safetensors")
         try:
             facts = tomllib.loads(texts.get("run.toml", ""))

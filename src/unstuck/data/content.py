@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from unstuck.errors import FileError
+from unstuck.files import cannot_read
 
 
 def existing(path: str | Path) -> Path:
@@ -16,10 +17,13 @@ def existing(path: str | Path) -> Path:
         FileError: when nothing, or a folder, is there.
     """
     path = Path(path)
-    if path.is_dir():
-        raise FileError(f"{path} is a folder; name a file in it")
-    if not path.is_file():
-        raise FileError(f"there is no file {path}")
+    try:
+        if path.is_dir():
+            raise FileError(f"{path} is a folder; name a file in it")
+        if not path.is_file():
+            raise FileError(f"there is no file {path}")
+    except OSError as error:  # of a name that is too long
+        raise cannot_read(path, error) from None
     return path
 
 

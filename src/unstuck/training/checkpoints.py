@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from unstuck.engines.engine import Descent, Failure
 from unstuck.errors import FileError
-from unstuck.files import write_whole
+from unstuck.files import cannot_read, write_whole
 from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.history import History
 from unstuck.recipe import Recipe
@@ -79,8 +79,11 @@ class Checkpoint:
         Raises:
             FileError: when the file is damaged, or belongs to another recipe or other data.
         """
-        if not self.path.exists():
-            return None
+        try:
+            if not self.path.exists():
+                return None
+        except OSError as error:  # of a name that is too long
+            raise cannot_read(self.path, error) from None
         arrays, texts = unseal(self.path)
         if texts.get("format") != FORMAT:
             raise FileError(f"{self.path} is no checkpoint of this version of unstuck ({FORMAT!r})")

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from unstuck.arrays import Array
 from unstuck.errors import FileError
-from unstuck.files import read_whole, write_whole
+from unstuck.files import cannot_read, read_whole, write_whole
 from unstuck.optional import needs
 
 
@@ -59,8 +59,11 @@ class JSONLines:
 
     def _before(self, epoch: float) -> bytes:
         """Return the lines of earlier epochs."""
-        if not self.path.exists():
-            return b""
+        try:
+            if not self.path.exists():
+                return b""
+        except OSError as error:  # of a name that is too long
+            raise cannot_read(self.path, error) from None
         lines = read_whole(self.path).split(b"\n")[:-1]  # what has no end of line was cut short
         try:
             kept = [line for line in lines if json.loads(line)["epoch"] < epoch]
