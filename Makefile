@@ -35,7 +35,7 @@ lint: $(VENV)/installed-dev  ## check style and types
 bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 	$(VENV)/bin/python -m benchmarks
 
-reliability: $(VENV)/installed-dev  ## kill 100 trainings, mutate 10,000 files of each kind, draw 10,000 bad inputs: RELTIME
+reliability: $(VENV)/installed-dev  ## kill 100 trainings, mutate 10,000 files of each kind, draw 10,000 bad inputs: four minutes
 	UNSTUCK_KILLS=100 UNSTUCK_MUTANTS=10000 OMP_NUM_THREADS=1 $(VENV)/bin/pytest tests/reliability \
 	  --numprocesses=auto --maxprocesses=4 $(ARGS)
 

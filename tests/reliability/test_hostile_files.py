@@ -291,6 +291,18 @@ def test_a_checkpoint_forged_and_sealed_again_is_refused_or_goes_on(draw, tmp_pa
     assert 0 < read < MUTANTS
 
 
+def test_a_checkpoint_without_one_of_its_parts_is_refused(tmp_path):
+    path = tmp_path / "state"
+    train(SMALL, X, Y, checkpoint=path)
+    arrays, texts = unseal(path)
+    for part in [*arrays, *texts]:
+        path.write_bytes(
+            seal({k: v for k, v in arrays.items() if k != part}, {k: v for k, v in texts.items() if k != part})
+        )
+        with pytest.raises(FileError):
+            train(SMALL, X, Y, checkpoint=path)
+
+
 # A recipe -----------------------------------------------------------------------------------------------------------
 
 

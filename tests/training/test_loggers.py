@@ -71,7 +71,7 @@ class TestJSONLines:
         assert (tmp_path / "log").read_text() == content
 
     def test_a_folder_that_is_none(self, tmp_path):
-        with pytest.raises(FileError, match="Is a directory"):
+        with pytest.raises(FileError, match="it is no file"):
             JSONLines(tmp_path)({"epoch": 1.0}, None)
 
 

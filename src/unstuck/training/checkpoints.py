@@ -88,7 +88,7 @@ class Checkpoint:
         if texts.get("format") != FORMAT:
             raise FileError(f"{self.path} is no checkpoint of this version of unstuck ({FORMAT!r})")
         for what, mine in (("recipe", self._recipe), ("data", self._fingerprint)):
-            if texts[what] != mine:
+            if texts.get(what) != mine:
                 raise FileError(
                     f"the checkpoint {self.path} belongs to a training with another {what}; going on from it would mix "
                     "the two: choose another file, or remove it to start over"
