@@ -103,10 +103,15 @@ def _cross_validated(problem: Problem, learner: Any, name: str, X: Array, y: npt
     from threadpoolctl import threadpool_limits
 
     labels = np.argmax(y, axis=1) if problem.one_hot else y
-    classes = problem.classes is not None
-    smallest = np.unique(labels, return_counts=True)[1].min() if classes else 0
-    folds = StratifiedKFold if smallest >= FOLDS else KFold
-    split = folds(FOLDS, shuffle=True, random_state=0)
+    if problem.classes is None:
+        split = list(KFold(FOLDS, shuffle=True, random_state=0).split(X))
+    else:
+        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        rare = counts < FOLDS
+        if np.count_nonzero(~rare) < 2:  # some fold would hold a single class
+            return Learnable(0.0, 1.0, name)
+        strata = np.where(rare[codes], counts.argmax(), codes)
+        split = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(X, strata))
     with threadpool_limits(1):
         if problem.metric == "roc_auc":
             scores = cross_val_predict(learner, X, labels, cv=split, method="predict_proba")[:, 1]
