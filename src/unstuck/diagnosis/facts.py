@@ -11,7 +11,7 @@ import numpy.typing as npt
 from unstuck.arrays import Array
 from unstuck.diagnosis.problem import Problem
 
-SHIFTS = (1, 2, 3, -1, -2, -3)
+STEPS = (1, 2, 3, -1, -2, -3)
 """Rows and targets may have come out of step by so many rows."""
 MOST_ROWS = 1000
 ROUNDING = 1e-9
@@ -36,7 +36,7 @@ class Facts:
         target_spread: standard deviation, likewise.
         largest_class: share of the rows of the largest class, 0 for numbers.
         in_order: correlation from -1 to 1 of each row's target with the next one's; 1 for rows sorted by target.
-        step: by how many rows X and y are out of step, 0 if no shift makes more sense than none.
+        step: how many rows later than X its targets come, 0 if no shift makes more sense than none.
     """
 
     rows: int
@@ -64,7 +64,7 @@ def facts(problem: Problem, X: Array, Y: Array) -> Facts:
     codes, classes = _codes(problem), problem.classes is not None
     rows, in_order = len(X), _in_order(_column(codes), classes)
     first, _ = _standard(X[:MOST_ROWS])
-    step = _step(first, codes[:MOST_ROWS], classes)
+    step = _step(first, codes[:MOST_ROWS], problem.places[:MOST_ROWS], classes)
     some = np.linspace(0, rows - 1, min(rows, MOST_ROWS)).astype(int)
     X, Y, codes = X[some].astype(np.float64), Y[some].astype(np.float64), codes[some]
     standard, varied = _standard(X)
@@ -141,16 +141,22 @@ def _in_order(y: Array, classes: bool) -> float:
     return float(1 - np.mean(np.diff(y) ** 2) / (2 * y.var()))
 
 
-def _step(X: Array, y: npt.NDArray[Any], classes: bool) -> int:
-    """Return the shift of the targets that makes them predictable where they are not as they stand."""
+def _step(X: Array, y: npt.NDArray[Any], places: npt.NDArray[np.intp], classes: bool) -> int:
+    """Return how many rows later its target stands than each row, where that makes predictable what is not.
+
+    Rows whose partner was held out are left out.
+    """
     if len(y) < 200 or X.shape[1] == 0 or abs(_in_order(_column(y), classes)) > 0.5:
         return 0
     usual = _neighbours(X, y, classes)
     if usual > 0.3:
         return 0
-    found = {shift: _neighbours(X, np.roll(y, shift, axis=0), classes) for shift in SHIFTS}
-    best = max(found, key=lambda shift: found[shift])
-    return -best if found[best] > usual + 0.3 else 0
+    found = {}
+    for step in STEPS:
+        _, rows, targets = np.intersect1d(places + step, places, assume_unique=True, return_indices=True)
+        found[step] = _neighbours(X[rows], y[targets], classes) if len(rows) >= 100 else 0.0
+    best = max(found, key=lambda step: found[step])
+    return best if found[best] > usual + 0.3 else 0
 
 
 def _column(codes: npt.NDArray[Any]) -> Array:

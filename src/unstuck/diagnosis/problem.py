@@ -52,6 +52,7 @@ class Problem:
         one_hot: y has a column of 0 and 1 for each class.
         metric: what the gain is made of.
         constant: the metric's value for the best constant prediction.
+        places: of the training rows among those that were given, ascending.
     """
 
     X: Any
@@ -63,6 +64,7 @@ class Problem:
     one_hot: bool
     metric: Metric
     constant: float
+    places: npt.NDArray[np.intp]
 
     @classmethod
     def of(cls, recipe: Recipe, X: Any, y: Any) -> Problem:
@@ -88,7 +90,7 @@ class Problem:
             constant, metric = float(counts.max() / counts.sum()), "accuracy"
             if len(classes) == 2 and len(counts) == 2 and constant > LOPSIDED:
                 constant, metric = 0.5, "roc_auc"
-        return cls(X[kept], y[kept], X[held], judged, held_out, classes, one_hot, metric, constant)
+        return cls(X[kept], y[kept], X[held], judged, held_out, classes, one_hot, metric, constant, kept)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -97,8 +99,8 @@ class Problem:
         """Return the problem with at most so many training rows, from all over them."""
         if len(self) <= most:
             return self
-        places = np.linspace(0, len(self) - 1, most).astype(int)
-        fewer = replace(self, X=self.X[places], y=self.y[places])
+        some = np.linspace(0, len(self) - 1, most).astype(int)
+        fewer = replace(self, X=self.X[some], y=self.y[some], places=self.places[some])
         return fewer if self.held_out else replace(fewer, rows_judged=fewer.X, targets_judged=fewer.y)
 
     def gain(self, run: Run) -> float:
