@@ -9,7 +9,7 @@ A cost curve that has gone flat has mostly gone flat at one of these. Each is th
     the best linear model      z = x W + b through the output activation
     zero inputs                nothing: it is the same as the best constant for a network with an output bias
 
-They are computed on the training rows, with the recipe's preprocessing, from its loss and nothing else.
+They are computed on the training rows, with the recipe's preprocessing and row weights, from its loss and nothing else.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from unstuck.training.state import State
 
 CLOSE = 0.02
 """A loss within this share of the way between zero and a floor counts as flat at it."""
-MOST_ROWS = 1000
-LINEAR_UPDATES = 600
+LINEAR_UPDATES, LINEAR_ROWS = 600, 1000
+"""The linear model is trained by so many updates, of so many rows each."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,19 @@ class Floor:
 
 def floors(recipe: Recipe, prepared: Prepared, problem: Problem) -> tuple[Floor, ...]:
     """Return the floors of a recipe's loss on its rows, the highest first."""
-    Y = prepared.rows.Y.astype(np.float64)
+    Y, weights = prepared.rows.Y.astype(np.float64), prepared.rows.weights
     last = recipe.layers[-1]
     assert isinstance(last, Dense)
     low, high = last.activation.range
-    constant, value = best_constant(recipe.loss, Y)
+    constant, value = best_constant(recipe.loss, Y, weights)
     found = [Floor("best constant", constant, f"outputs {_shown(value)} for every row")]
     if Y.min() < low or Y.max() > high:
         inside = np.clip(Y, low, high)
         margin = 1e-7 * (high - low) if np.isfinite(high - low) else 0.0
         nearest = np.clip(Y, low + margin, high - margin)
-        found.append(Floor("best in range", _loss(recipe.loss, Y, nearest), f"outputs as near as {_range(low, high)}"))
-        kept, value = best_constant(recipe.loss, Y, low, high)
+        lost = _loss(recipe.loss, Y, nearest, weights)
+        found.append(Floor("best in range", lost, f"outputs as near as {_range(low, high)}"))
+        kept, value = best_constant(recipe.loss, Y, weights, low, high)
         if kept > constant * (1 + 1e-9) and np.isfinite(inside).all():
             found.append(Floor("best constant in range", kept, f"outputs {_shown(value)} for every row"))
     linear = best_linear(recipe, prepared)
@@ -66,7 +67,9 @@ def floors(recipe: Recipe, prepared: Prepared, problem: Problem) -> tuple[Floor,
     return tuple(sorted(found, key=lambda floor: -floor.loss))
 
 
-def best_constant(loss: Loss, Y: Array, low: float = -math.inf, high: float = math.inf) -> tuple[float, Array]:
+def best_constant(
+    loss: Loss, Y: Array, weights: Array | None = None, low: float = -math.inf, high: float = math.inf
+) -> tuple[float, Array]:
     """Return the lowest loss of one output vector for all rows, and that vector (o,).
 
     It is the mean for the squared error, cross-entropies and Poisson, the median for the absolute error; the other
@@ -75,14 +78,14 @@ def best_constant(loss: Loss, Y: Array, low: float = -math.inf, high: float = ma
     from scipy.optimize import minimize_scalar
 
     if loss.kind in ("squared_error", "categorical_crossentropy", "binary_crossentropy", "poisson"):
-        value = Y.mean(axis=0)
+        value = np.average(Y, axis=0, weights=weights)
     elif loss.kind == "absolute_error":
-        value = np.median(Y, axis=0)
+        value = np.quantile(Y, 0.5, axis=0, weights=weights, method="inverted_cdf")
     else:
         value = np.array(
             [
                 minimize_scalar(
-                    lambda a, y=column[:, None]: _loss(loss, y, np.full_like(y, a)),
+                    lambda a, y=column[:, None]: _loss(loss, y, np.full_like(y, a), weights),
                     bounds=(min(-1.0, column.min()), max(1.0, column.max())),
                     method="bounded",
                 ).x
@@ -90,12 +93,12 @@ def best_constant(loss: Loss, Y: Array, low: float = -math.inf, high: float = ma
             ]
         )
     value = np.clip(value, low, high)
-    return _loss(loss, Y, np.broadcast_to(value, Y.shape).copy()), value
+    return _loss(loss, Y, np.broadcast_to(value, Y.shape).copy(), weights), value
 
 
 def best_linear(recipe: Recipe, prepared: Prepared) -> float:
     """Return the loss of the network without its hidden layers, standardised inputs, trained by Adam at two rates."""
-    rows = prepared.rows.pick(np.linspace(0, len(prepared.rows) - 1, min(len(prepared.rows), MOST_ROWS)).astype(int))
+    rows = prepared.rows
     X = rows.X.astype(np.float64)
     spread = X.std(axis=0)
     X = ((X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(rows.X.dtype)
@@ -105,7 +108,7 @@ def best_linear(recipe: Recipe, prepared: Prepared) -> float:
         layers=(Dense(last.units, last.activation),),
         optimizer=Adam(),
         penalties=(),
-        batch_size="full",
+        batch_size=LINEAR_ROWS,
         epochs=LINEAR_UPDATES,
         early_stopping=None,
         clip_value=None,
@@ -131,9 +134,9 @@ def flat_at(loss: float, found: tuple[Floor, ...]) -> Floor | None:
     return min(close, key=lambda floor: abs(loss - floor.loss)) if close else None
 
 
-def _loss(loss: Loss, Y: Array, A: Array) -> float:
+def _loss(loss: Loss, Y: Array, A: Array, weights: Array | None) -> float:
     with np.errstate(all="ignore"):
-        return float(loss.value(Y, A))
+        return float(loss.value(Y, A, weights))
 
 
 def _shown(value: Array) -> str:
