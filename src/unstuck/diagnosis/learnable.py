@@ -89,7 +89,7 @@ def _learners(problem: Problem, X: Array, y: npt.NDArray[Any]) -> list[tuple[str
     outputs = len(problem.classes) if problem.classes is not None and len(problem.classes) > 2 else 1
     neighbours = (KNeighborsClassifier if classes else KNeighborsRegressor)(NEIGHBOURS, weights="distance")
     learners: list[tuple[str, Any]] = [("nearest neighbours", neighbours)]
-    if y.ndim == 2 or X.shape[1] * outputs * len(X) > MOST_WORK:
+    if (y.ndim == 2 and not problem.one_hot) or X.shape[1] * outputs * len(X) > MOST_WORK:
         trees = (ExtraTreesClassifier if classes else ExtraTreesRegressor)(60, random_state=0)
         return [*learners, ("extremely randomised trees", trees)]
     boosting = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
@@ -125,16 +125,21 @@ def _cross_validated(problem: Problem, learner: Any, name: str, X: Array, y: npt
 
 
 def _standard_error(problem: Problem, y: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> float:
-    """Return the standard error of the gain: the spread over rows of what each adds to it, over the root of n."""
+    """Return the standard error of the gain: the spread over rows of what each adds to it, over the root of n.
+
+    R2 is 1 - E / D, with E the mean of e = (y - prediction)^2 and D that of d = (y - mean)^2; by the delta method a row
+    adds ((E / D) d - e) / D to it.
+    """
     if problem.classes is not None:
         labels, said = (y, predictions) if not problem.one_hot else (y.argmax(axis=1), predictions.argmax(axis=1))
         _, counts = np.unique(labels, return_counts=True)
         constant = counts.max() / len(labels)
         return float(np.std(labels == said) / np.sqrt(len(labels)) / max(1 - constant, 1e-12))
     y, predictions = y.reshape(len(y), -1), predictions.reshape(len(y), -1)
-    spread = np.maximum(y.var(axis=0), 1e-300)
-    errors = ((y - predictions) ** 2 / spread).mean(axis=1)
-    return float(np.std(errors) / np.sqrt(len(y)))
+    e, d = (y - predictions) ** 2, (y - y.mean(axis=0)) ** 2
+    D = np.maximum(d.mean(axis=0), 1e-300)
+    added = ((e.mean(axis=0) / D * d - e) / D).mean(axis=1)
+    return float(np.std(added) / np.sqrt(len(y)))
 
 
 def _memory(problem: Problem, columns: Array) -> float:
