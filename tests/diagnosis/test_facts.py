@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.diagnosis.faulty import NUMBERS, TWO, output, quadrants, waves
-from unstuck import Dense
 
+from unstuck import Dense
 from unstuck.diagnosis.facts import facts
 from unstuck.diagnosis.problem import Problem
 
