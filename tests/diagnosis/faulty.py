@@ -100,7 +100,9 @@ NO_BIAS = NUMBERS.replace(layers=tuple(layer.replace(bias=False) for layer in NU
 X_SORTED, Y_SORTED = (part[np.argsort(digits()[1], kind="stable")] for part in digits())
 
 FAULTY = {
-    "class_numbers": Case(output(TWO, Dense(1, "sigmoid"), loss="squared_error"), *three_blobs()),
+    "class_numbers": Case(
+        output(TWO, Dense(1, "sigmoid"), loss="squared_error"), *three_blobs(), ("class_numbers", "output_range")
+    ),
     "single_softmax": Case(output(TWO, Dense(1, "softmax")), *moons()),
     "loss_mismatch": Case(output(THREE, Dense(3, "sigmoid")), *three_blobs()),
     "output_range": Case(output(NUMBERS, Dense(1, "sigmoid")), waves()[0], 3 * waves()[1]),

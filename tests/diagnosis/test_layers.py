@@ -171,7 +171,7 @@ def test_outputs_and_targets_are_measured():
     w = prepared.network.start()
     found = look(prepared.network, w, prepared.rows)
     rows = np.linspace(0, len(X) - 1, 256).astype(int)
-    outputs = passed_through(prepared.network, w, X[rows])[-1][1].detach().numpy()
+    outputs = passed_through(prepared.network, w.astype(np.float64), X[rows])[-1][1].detach().numpy()
     assert found.target_spread == pytest.approx(3 * y[rows].std(), rel=1e-5)
     assert found.outside == np.mean((3 * y[rows] < 0) | (3 * y[rows] > 1))
     assert found.output_spread == pytest.approx(outputs.std(), rel=1e-5)
