@@ -48,7 +48,7 @@ def test_what_can_be_learned_of_noisy_numbers_is_near_the_signals_share():
     assert 0.35 < learned(NUMBERS, X, y + noise).gain < 0.5 + 0.05
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_shuffled_targets_hold_nothing_to_learn(seed):
     shuffle = np.random.default_rng(seed).permutation(320)
     for recipe, (X, y) in ((TWO, quadrants()), (THREE, three_blobs()), (NUMBERS, waves())):
