@@ -13,7 +13,7 @@ from unstuck.drawing import drawable
 from unstuck.history import History
 
 if TYPE_CHECKING:
-    from unstuck.diagnosis.verdict import Diagnosis
+    from unstuck.diagnosis.conclusion import Conclusion
 
 ROOM = 2.5
 """The y axis ends at this many times what matters: a start far above it is cut off."""
@@ -40,7 +40,7 @@ class Curve:
     top: float
 
 
-def curves(diagnosis: Diagnosis) -> list[Curve]:
+def curves(diagnosis: Conclusion) -> list[Curve]:
     """Return the curve of the untreated recipe, and that of the cure where there is one.
 
     Both have the same y axis and floors if they are of the same loss of the same targets; else the cure has no floors.
@@ -83,7 +83,7 @@ def _points(history: History, start: float = np.nan) -> Array:
     return np.array([epochs[shown], losses[shown]])
 
 
-def _comparable(diagnosis: Diagnosis) -> bool:
+def _comparable(diagnosis: Conclusion) -> bool:
     """Tell whether untreated and cured loss are the same function of outputs and targets."""
     before, after = diagnosis.measured.recipe, diagnosis.cure
     assert after is not None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from unstuck.diagnosis.conclusion import Conclusion
     from unstuck.diagnosis.evidence import Evidence
-    from unstuck.diagnosis.verdict import Diagnosis
 
 BEFORE, AFTER, LINE = "#d55e00", "#0091d5", "0.5"
 """Okabe and Ito's vermilion; their blue, a little lighter; and a grey."""
@@ -101,7 +101,7 @@ def rates_figure(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def trials_figure(diagnosis: Diagnosis) -> Figure | None:
+def trials_figure(diagnosis: Conclusion) -> Figure | None:
     """Draw what each trial came to from each seed, before and after; None where nothing was tried."""
     from matplotlib.figure import Figure
 

@@ -15,7 +15,7 @@ from unstuck.diagnosis.figures import floor_figure, layers_figure, rates_figure,
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from unstuck.diagnosis.verdict import Diagnosis
+    from unstuck.diagnosis.conclusion import Conclusion
 
 STYLE = """
 :root { color-scheme: light dark; --good: #1a7f37; --bad: #b3400f; --dim: #666; --line: #d5d5d5; --back: #f5f5f3; }
@@ -40,7 +40,7 @@ code { font-size: .9rem; } li { margin: .2rem 0; }
 """
 
 
-def as_page(diagnosis: Diagnosis) -> str:
+def as_page(diagnosis: Conclusion) -> str:
     """Return the page."""
     state = shown.STATES[diagnosis.state]
     parts = [
@@ -63,7 +63,7 @@ def as_page(diagnosis: Diagnosis) -> str:
     )
 
 
-def _floors(diagnosis: Diagnosis) -> str:
+def _floors(diagnosis: Conclusion) -> str:
     caption = shown.caption(diagnosis)
     floors = ", ".join(f"{floor.name} {shown.number(floor.loss)}" for floor in diagnosis.measured.floors)
     figure = _figure(floor_figure(curves(diagnosis)), f"Training loss over the epochs. {caption} Floors: {floors}.")
@@ -71,7 +71,7 @@ def _floors(diagnosis: Diagnosis) -> str:
     return f"<h2>The training loss and its floors</h2>\n{figure}\n{_paragraph(f'{caption} {explained}')}"
 
 
-def _why(diagnosis: Diagnosis) -> str:
+def _why(diagnosis: Conclusion) -> str:
     items = []
     for finding in shown.causes(diagnosis):
         evidence = "".join(f'<br><span class="dim">{escape(line)}</span>' for line in finding.evidence)
@@ -80,7 +80,7 @@ def _why(diagnosis: Diagnosis) -> str:
     return f"<h2>Why</h2>\n<ul>\n{_joined(items)}</ul>" if items else ""
 
 
-def _code(diagnosis: Diagnosis) -> str:
+def _code(diagnosis: Conclusion) -> str:
     parts = []
     if diagnosis.code_trials:
         items = [f"<li>{escape(line)}</li>" for line in shown.code_trials(diagnosis)]
@@ -91,14 +91,14 @@ def _code(diagnosis: Diagnosis) -> str:
     return "\n".join(parts)
 
 
-def _cure(diagnosis: Diagnosis) -> str:
+def _cure(diagnosis: Conclusion) -> str:
     if diagnosis.cure is None:
         return ""
     items = [f"<li><code>{escape(change)}</code></li>" for change in diagnosis.changes]
     return f"<h2>The cure, as changes of the recipe</h2>\n<ul>\n{_joined(items)}</ul>"
 
 
-def _tried(diagnosis: Diagnosis) -> str:
+def _tried(diagnosis: Conclusion) -> str:
     figure = trials_figure(diagnosis)
     if figure is None:
         return ""
@@ -121,7 +121,7 @@ def _tried(diagnosis: Diagnosis) -> str:
     return f"<h2>What was tried</h2>\n{_figure(figure, alt)}\n{table}\n{_paragraph(note)}"
 
 
-def _measured(diagnosis: Diagnosis) -> str:
+def _measured(diagnosis: Conclusion) -> str:
     evidence = diagnosis.measured
     rows = shown.evidence_rows(evidence)
     parts = ["<h2>What was measured</h2>", _table(("", "value", "beside it"), rows, numbers=(1,))]
@@ -134,7 +134,7 @@ def _measured(diagnosis: Diagnosis) -> str:
     return "\n".join(parts)
 
 
-def _reasons(diagnosis: Diagnosis) -> str:
+def _reasons(diagnosis: Conclusion) -> str:
     items = [f"<li>{escape(line)}</li>" for line in shown.ruled_out(diagnosis)]
     return f"<h2>Ruled out</h2>\n<ul>\n{_joined(items)}</ul>" if items else ""
 

@@ -18,7 +18,7 @@ from unstuck.diagnosis.trials import Trial
 from unstuck.recipe import Recipe
 
 if TYPE_CHECKING:
-    from unstuck.diagnosis.verdict import Diagnosis
+    from unstuck.diagnosis.conclusion import Conclusion
 
 MOST_TRIALS = 12
 MOST_REASONS = 8
@@ -132,13 +132,13 @@ def outstanding(evidence: Evidence) -> list[str]:
     return lines
 
 
-def trial_rows(diagnosis: Diagnosis) -> list[TrialRow]:
+def trial_rows(diagnosis: Conclusion) -> list[TrialRow]:
     """Return the trials that tell most, the best first."""
     proven = cure_trial(diagnosis)
     return [_trial_row(diagnosis.measured.problem, trial, trial is proven) for trial in telling_trials(diagnosis)]
 
 
-def telling_trials(diagnosis: Diagnosis) -> list[Trial]:
+def telling_trials(diagnosis: Conclusion) -> list[Trial]:
     """Return at most twelve trials: the cure, the others that learn, and those of the largest effect."""
     proven = cure_trial(diagnosis)
     kept = sorted(
@@ -148,7 +148,7 @@ def telling_trials(diagnosis: Diagnosis) -> list[Trial]:
     return sorted(kept, key=lambda trial: (trial is not proven, -trial.median))
 
 
-def left_out(diagnosis: Diagnosis) -> str:
+def left_out(diagnosis: Conclusion) -> str:
     """Say how many trials are not shown, and the best they came to; "" for none."""
     hidden = [trial for trial in _distinct(diagnosis) if trial not in telling_trials(diagnosis)]
     if not hidden:
@@ -159,7 +159,7 @@ def left_out(diagnosis: Diagnosis) -> str:
     return f"{more} came to {metric_name(problem)} {best} at most."
 
 
-def _distinct(diagnosis: Diagnosis) -> list[Trial]:
+def _distinct(diagnosis: Conclusion) -> list[Trial]:
     """Return the trials, of those of one recipe that with the most seeds."""
     longest: dict[tuple[Recipe, bool], Trial] = {}
     for trial in diagnosis.trials:
@@ -169,13 +169,13 @@ def _distinct(diagnosis: Diagnosis) -> list[Trial]:
     return list(longest.values())
 
 
-def cure_trial(diagnosis: Diagnosis) -> Trial | None:
+def cure_trial(diagnosis: Conclusion) -> Trial | None:
     """Return the trial on fresh seeds that proved the cure."""
     found = [trial for trial in diagnosis.trials if trial.fresh and trial.treatment.recipe == diagnosis.cure]
     return found[-1] if found else None
 
 
-def ruled_out(diagnosis: Diagnosis) -> tuple[str, ...]:
+def ruled_out(diagnosis: Conclusion) -> tuple[str, ...]:
     """Return what is not the cause, and why, in a few lines."""
     texts = {finding.fault: finding.text for finding in diagnosis.findings}
     lines = tuple(_as_words(line, texts) for line in diagnosis.ruled_out)
@@ -184,7 +184,7 @@ def ruled_out(diagnosis: Diagnosis) -> tuple[str, ...]:
     return (*lines[:MOST_REASONS], f"... and {len(lines) - MOST_REASONS} more settings that undoing does not cure")
 
 
-def caption(diagnosis: Diagnosis) -> str:
+def caption(diagnosis: Conclusion) -> str:
     """Say in a sentence what the floor picture shows."""
     evidence = diagnosis.measured
     if evidence.diverged:
@@ -196,7 +196,7 @@ def caption(diagnosis: Diagnosis) -> str:
     return f"{ends}{at}{cured}."
 
 
-def code_trials(diagnosis: Diagnosis) -> tuple[str, ...]:
+def code_trials(diagnosis: Conclusion) -> tuple[str, ...]:
     """Return what putting each fault of the code right did, in a line each."""
     return tuple(
         f"{trial.text}: loss {number(float(np.median(trial.before)))} -> {number(float(np.median(trial.after)))}, "
@@ -205,7 +205,7 @@ def code_trials(diagnosis: Diagnosis) -> tuple[str, ...]:
     )
 
 
-def causes(diagnosis: Diagnosis) -> list[Finding]:
+def causes(diagnosis: Conclusion) -> list[Finding]:
     """Return the findings that no trial has refuted."""
     return [finding for finding in diagnosis.findings if finding.certainty != "not the cause"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-    from unstuck.diagnosis.verdict import Diagnosis
+    from unstuck.diagnosis.conclusion import Conclusion
 
 WIDTH = 100
 HEIGHT = 12
@@ -25,7 +25,7 @@ COLOURS = {"learns": "green", "learns in spite of a fault": "yellow", "needs lon
 CERTAINTIES = {"proven": "bold green", "contributes": "green", "suspected": "yellow"}
 
 
-def as_text(diagnosis: Diagnosis) -> str:
+def as_text(diagnosis: Conclusion) -> str:
     """Return what `show` prints, without colour, 100 columns wide."""
     from rich.console import Console
 
@@ -35,7 +35,7 @@ def as_text(diagnosis: Diagnosis) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def show(diagnosis: Diagnosis, console: Console) -> None:
+def show(diagnosis: Conclusion, console: Console) -> None:
     """Print a diagnosis."""
     from rich.panel import Panel
     from rich.text import Text
@@ -156,7 +156,7 @@ def _lines(lines: tuple[str, ...], style: str) -> Table:
     return table
 
 
-def _findings(diagnosis: Diagnosis) -> Table:
+def _findings(diagnosis: Conclusion) -> Table:
     from rich.text import Text
 
     table = _plain_table()
@@ -168,7 +168,7 @@ def _findings(diagnosis: Diagnosis) -> Table:
     return table
 
 
-def _evidence(diagnosis: Diagnosis) -> Table:
+def _evidence(diagnosis: Conclusion) -> Table:
     from rich.text import Text
 
     table = _plain_table()
@@ -181,7 +181,7 @@ def _evidence(diagnosis: Diagnosis) -> Table:
     return table
 
 
-def _trials(diagnosis: Diagnosis, narrow: bool) -> Table:
+def _trials(diagnosis: Conclusion, narrow: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -12,9 +12,10 @@ from unstuck.diagnosis.code.evidence import CodeEvidence
 from unstuck.diagnosis.code.own_training import OwnTraining
 from unstuck.diagnosis.code.step import rates
 from unstuck.diagnosis.code.trials import CodeTrial
+from unstuck.diagnosis.conclusion import State
 from unstuck.diagnosis.finding import LISTED, Finding
 from unstuck.diagnosis.trials import SURE
-from unstuck.diagnosis.verdict import Diagnosis, State
+from unstuck.diagnosis.verdict import Diagnosis
 
 LEARNED = 0.8
 """Of what the best constant leaves, so much has to be gained before code that nothing else is known of has learned."""
