@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from tests.diagnosis.diagnosed import RECIPES, diagnosed
 
+from unstuck import Dense, Recipe, diagnose
 from unstuck.diagnosis import shown
 from unstuck.diagnosis.curves import Curve, curves
 from unstuck.diagnosis.floors import Floor
@@ -168,3 +169,15 @@ def test_the_picture_has_the_floors_and_the_last_loss_in_it(name):
         assert drawn.bottom < drawn.top
         assert all(floor.loss <= drawn.top for floor in drawn.floors)
         assert drawn.bottom <= drawn.losses[-1] <= drawn.top
+
+
+def test_what_is_odd_about_the_data_is_shown():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = np.sin(2 * X[:, 0]) + X[:, 1]
+    columns = {"a": X[:, 0], "b": X[:, 1], "still": np.full(300, 3.0), "twin": 5 * X[:, 0], "answer": 2 * y + 1}
+    recipe = Recipe([Dense(8, "tanh"), Dense(1)], loss="squared_error", epochs=20)
+    text = " ".join(str(diagnose(recipe, columns, y, budget=5)).split())
+    assert "the same number in every row: still" in text
+    assert "equal but for scale and shift: a and twin" in text
+    assert "the target itself, but for scale and shift: answer" in text

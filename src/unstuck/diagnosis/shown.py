@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_TRIALS = 12
 MOST_REASONS = 8
+LISTED_NAMES = 4
 METRICS = {"accuracy": "accuracy", "roc_auc": "area under the ROC curve", "r2": "R²"}
 STATES = {
     "learns": "It learns",
@@ -106,9 +107,35 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
         counted = in_metric(problem, evidence.training_mode)
         rows.append(("with dropout left on", counted, f"{name} on the training rows, counted as while it trains"))
     rows += [("stands out", "", text) for text in outstanding(evidence)]
+    rows += [("of the data", "", text) for text in of_the_data(evidence)]
     if evidence.cut:
         rows.append(("shortened", "", f"to save time it was trained here with {evidence.cut}"))
     return rows
+
+
+def of_the_data(evidence: Evidence) -> list[str]:
+    """Return what to know of the data whatever the network is."""
+    facts, names = evidence.facts, evidence.first.run.inputs.feature_names
+    lines = []
+    if facts.constant:
+        lines.append(f"the same number in every row: {_listed([names[j] for j in facts.constant])}")
+    if facts.repeated:
+        pairs = [f"{names[j]} and {names[k]}" for j, k in facts.repeated]
+        lines.append(f"equal but for scale and shift: {_listed(pairs)}")
+    if facts.leaking:
+        leaking = _listed([names[j] for j in facts.leaking])
+        lines.append(f"the target itself, but for scale and shift: {leaking}; is it known when it is to be predicted?")
+    if facts.contradictory > 0.01:
+        lines.append(f"{facts.contradictory:.0%} of the rows have the same inputs as others with another target")
+    if facts.largest_class > 0.8:
+        lines.append(f"{facts.largest_class:.0%} of the rows are of one class")
+    return lines
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
+    return ", ".join(names[:LISTED_NAMES]) + more
 
 
 def outstanding(evidence: Evidence) -> list[str]:
