@@ -316,7 +316,11 @@ def test_settings_change_what_their_paths_lead_to(given_settings, changes):
     [
         ("epoch", "epoch", "unknown field; did you mean 'epochs'?"),
         ("optmizer.learning_rate", "optmizer", "unknown field; did you mean 'optimizer'?"),
-        ("optimizer.rate", "optimizer.rate", "unknown field; choose from beta1, beta2, epsilon, learning_rate"),
+        (
+            "optimizer.rate",
+            "optimizer.rate",
+            "unknown field; choose from beta1, beta2, epsilon, epsilon_hat",
+        ),
         ("epochs.x", "epochs.x", "100 has no parts, so there is no 'x' in it"),
         ("loss.half.x.y", "loss.half.x.y", "False has no parts, so there is no 'x' in it"),
         ("layers.3.units", "layers.3.units", "'3' is no place in a list of 3, counted from 0"),

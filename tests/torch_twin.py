@@ -135,6 +135,9 @@ SCHEDULES = {
     "inverse_scaling": lambda schedule, optimizer, s, T: lr_scheduler.LambdaLR(
         optimizer, lambda t: (t + 1) ** -schedule.power
     ),
+    "inverse_scaling_by_rows": lambda schedule, optimizer, s, T: lr_scheduler.LambdaLR(
+        optimizer, lambda t: (schedule.seen + schedule.rows * (t // s) + 1) ** -schedule.power
+    ),
     "cosine": lambda schedule, optimizer, s, T: lr_scheduler.CosineAnnealingLR(
         optimizer, T, schedule.final * full_rate(optimizer)
     ),

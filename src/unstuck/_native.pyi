@@ -73,6 +73,7 @@ class TrainerFloat32:
         batch_size: int,
         shuffled: bool,
         t: int,
+        earlier: int,
         rates: npt.NDArray[np.float64],
         cost_sum: float,
         rows_seen: int,

@@ -63,8 +63,8 @@ class Dropout(Layer, kind="dropout"):
 class EarlyStopping(Description):
     """Stop when the monitored loss has not fallen by more than `min_delta` for `patience` records in a row.
 
-    The monitored loss is validation_loss where there is one, else training_loss. `restore_best` gives the Run
-    the parameters of its best record instead of the last ones.
+    The monitored loss is validation_loss where there is one, else training_loss, or loss where that is not measured.
+    `restore_best` gives the Run the parameters of its best record instead of the last ones.
     """
 
     patience: PositiveInt = 10
@@ -102,6 +102,8 @@ class Recipe(Description):
         class_weights: "balanced" (n / (K n_k)) or a weight for each class; they multiply the row weights.
         validation_fraction: the share of the rows held out of training, unless `train` is given a validation set.
         record_every: epochs from one record of losses and metrics to the next.
+        measure_training: False leaves training_loss and the metrics of the training rows out of the records, and saves
+            a pass over all rows for each. The monitored loss is then validation_loss, or else `loss`.
         metrics: names from `unstuck.metrics`; none means accuracy for classes, r2 for numbers.
         early_stopping: when to give up.
         stop_at_loss: stop as soon as the training loss of an epoch is at most this.
@@ -135,6 +137,7 @@ class Recipe(Description):
     class_weights: Annotated[ClassWeights | None, BeforeValidator(_pairs)] = None
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     record_every: PositiveInt = 1
+    measure_training: bool = True
     metrics: Annotated[Sequence[str], AfterValidator(tuple)] = ()
     early_stopping: EarlyStopping | None = None
     stop_at_loss: float | None = None

@@ -41,7 +41,7 @@ class Run:
         best_epoch: its epoch.
         history: losses and metrics, a row a record.
         stopped: why it ended: "all epochs", "early stopping", "target loss", "time budget", "interrupted", "callback",
-            "converged", "line search" or "diverged".
+            "converged", "line search", "call budget" or "diverged".
         failure: where the first number that was not finite appeared, empty if none did.
         seconds: how long it took.
         engine: what computed it.

@@ -169,3 +169,11 @@ def test_new_labels_are_refused():
         fitted.transform(["cat", "cow"])
     with pytest.raises(DataError, match="y holds 0"):
         fitted.transform([0, 1])
+
+
+def test_rows_need_not_show_every_class_that_is_named():
+    fitted = Targets(classes=("a", "b", "c")).fit(["c", "a"], outputs=3, prefers="numbers")
+    np.testing.assert_array_equal(fitted.transform(["c", "a"]), [[0, 0, 1], [1, 0, 0]])
+    assert fitted.predictions(np.eye(3)).tolist() == ["a", "b", "c"]
+    with pytest.raises(DataError, match=r"2 units"):
+        Targets(classes=("a", "b", "c")).fit(["c", "a"], outputs=2, prefers="numbers")

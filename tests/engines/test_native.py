@@ -24,7 +24,7 @@ from unstuck import (
     Targets,
     train,
 )
-from unstuck.engines.engine import Rows
+from unstuck.engines.engine import Descent, Rows
 from unstuck.engines.native import NativeEngine
 from unstuck.engines.reference import ReferenceEngine
 from unstuck.functions.activations import Activation
@@ -85,6 +85,7 @@ def test_every_hidden_activation(level: str, hidden: str, precision: str) -> Non
     [
         {},
         {"penalties": [L2(0.1), L1(0.01, on="all")]},
+        {"penalties": [L2(3.0, per_row=True), L2(1.0, on="all", per_row=True)]},
         {"penalties": [DecoupledDecay(0.3, on="all"), MaxNorm(0.5)]},
         {"clip_norm": 0.1},
         {"clip_value": 0.01, "clip_norm": 0.05},
@@ -101,6 +102,28 @@ def test_every_optimizer(level: str, optimizer: str, extra: dict[str, object], p
     settings = {"batch_size": 16, "optimizer": optimizer, "precision": precision, "epochs": 4, **extra}
     recipe = Recipe(layers, loss="categorical_crossentropy", **settings)
     assert_same(*both(recipe, LABELS, sample_weight=RANDOM.random(70)))
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_epsilon_beside_the_uncorrected_root(level: str, kind: str) -> None:
+    optimizer = {"kind": kind, "epsilon": 0.1, "epsilon_hat": True}
+    recipe = Recipe([Dense(9, "tanh"), Dense(3)], loss="squared_error", optimizer=optimizer, precision="float64")
+    assert_same(*both(recipe.replace(epochs=4), ONE_HOT))
+
+
+@pytest.mark.parametrize("engine", ["reference", "native"])
+@pytest.mark.parametrize("batch_size", [1, "full"])
+@pytest.mark.parametrize("optimizer", STEPPING)
+def test_a_training_goes_on_where_another_ended(engine: str, optimizer: str, batch_size: int | str) -> None:
+    layers = [Dense(9, "tanh"), Dropout(0.5), Dense(3)] if batch_size == "full" else [Dense(9, "relu"), Dense(3)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size=batch_size, shuffle=False, epochs=5)
+    whole = train(recipe, X, ONE_HOT, engine=engine, progress=False)
+    w = whole.network.start()
+    descent = Descent(w, recipe.optimizer.start(w), previous=w.copy())
+    train(recipe.replace(epochs=2), X, ONE_HOT, start=descent, engine=engine, progress=False)
+    descent.earlier, descent.t = descent.t, 0
+    rest = train(recipe.replace(epochs=3), X, ONE_HOT, start=descent, engine=engine, progress=False)
+    assert (rest.final_parameters == whole.final_parameters).all()
 
 
 widths = st.integers(1, 70)
@@ -202,6 +225,7 @@ def test_what_does_not_fit_is_refused_and_never_read_past_its_end() -> None:
             None,
             batch_size=0,
             shuffled=True,
+            earlier=0,
             t=0,
             rates=np.ones(1),
             cost_sum=0.0,

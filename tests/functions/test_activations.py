@@ -6,7 +6,8 @@ import torch
 from scipy.differentiate import derivative
 from tests.torch_twin import ACTIVATIONS
 
-from unstuck.functions.activations import ELU, Activation, LeakyReLU
+from unstuck import Dense, OptionError, Recipe, RecipeError, train, train_many
+from unstuck.functions.activations import ELU, Activation, Custom, LeakyReLU
 from unstuck.functions.initializers import Initializer
 
 MEMBERS = [member() for member in Activation.family.values()]
@@ -96,3 +97,23 @@ def test_arguments_are_left_alone(f):
 @EVERY
 def test_the_start_it_asks_for_exists(f):
     assert f.start in Initializer.family
+
+
+def test_a_function_of_ones_own_trains_as_the_one_it_copies():
+    def recipe(activation):
+        return Recipe([Dense(5, activation, weight_start="glorot_uniform"), Dense(1)], loss="squared_error", epochs=3)
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    run = train(recipe(Custom(np.tanh, lambda z: 1 - np.tanh(z) ** 2)), X, X[:, 0], progress=False)
+    twin = train(recipe("tanh"), X, X[:, 0], engine="reference", progress=False)
+    assert run.engine == "reference"
+    np.testing.assert_allclose(run.final_parameters, twin.final_parameters, rtol=1e-4, atol=1e-7)
+    assert train_many(recipe(Custom(np.tanh, np.cos)), X, X[:, 0], seeds=2, progress=False)[0].engine == "reference"
+
+
+def test_a_function_of_ones_own_can_be_neither_compiled_nor_written():
+    recipe = Recipe([Dense(1, Custom(np.sin, np.cos))], loss="squared_error")
+    with pytest.raises(OptionError, match=r"compiled code cannot call"):
+        train(recipe, [[1.0], [2.0]], [1.0, 2.0], engine="native")
+    with pytest.raises(RecipeError, match=r"cannot be written"):
+        recipe.to_toml()

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer
 from tests.torch_twin import OPTIMIZERS
 
 from unstuck.functions.optimizers import (
+    Adam,
     AdamW,
     AdaptiveRMSProp,
     Momentum,
@@ -115,3 +117,15 @@ def test_gains_of_adaptive_rmsprop_follow_the_rule():
             assert path[t - 1, p] == pytest.approx(w, rel=1e-9, abs=1e-12)
         assert memory["gain"][p] == pytest.approx(gain, rel=1e-12)
     assert {0.2, 1.0, 3} <= reached  # both bounds were met
+
+
+def test_adam_with_epsilon_hat_is_scikit_learns():
+    w, settings = np.array([0.3, -0.2, 0.0]), {"beta1": 0.8, "beta2": 0.95, "epsilon": 0.05}
+    optimizer = Adam(0.01, **settings, epsilon_hat=True)
+    twin_w = [w.copy()]
+    twin = AdamOptimizer(twin_w, learning_rate_init=0.01, beta_1=0.8, beta_2=0.95, epsilon=0.05)
+    memory = optimizer.start(w)
+    for t, g in enumerate(np.random.default_rng(0).normal(scale=0.1, size=(20, 3)), start=1):
+        optimizer.update(w, g, memory, t, 0.01)
+        twin.update_params(twin_w, [g])
+    np.testing.assert_allclose(w, twin_w[0], rtol=1e-12)

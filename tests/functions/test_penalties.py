@@ -114,3 +114,11 @@ def test_biases_are_penalized_only_when_asked_for(on, expected):
     for name, view in network.views(w).items():
         view[...] = 1 if name.startswith("W") else 2
     assert sum(L1(1, on=on).value(w[part]) for part in network.on(on)) == expected
+
+
+def test_a_penalty_per_row_is_shared_by_the_rows_of_the_batch():
+    w = parameters()
+    assert L2(6.0, per_row=True).at(20.0) == L2(0.3)
+    assert L2(6.0, on="all", per_row=True).at(20.0).on == "all"
+    assert L2(6.0).at(20.0) == L2(6.0)
+    assert L2(6.0, per_row=True).at(0.0).value(w) == L2(6.0).value(w)  # rows of no weight: nothing to divide by

@@ -55,7 +55,7 @@ struct Problem {
         plan.learning_rate = rate;
         plan.clip_value = plan.clip_norm = std::numeric_limits<double>::infinity();
         if (optimizer == Optimizer::momentum) plan.settings = {0.9}, plan.slots = 1;
-        if (optimizer == Optimizer::adam) plan.settings = {0.9, 0.999, 1e-8}, plan.slots = 2;
+        if (optimizer == Optimizer::adam) plan.settings = {0.9, 0.999, 1e-8, 0}, plan.slots = 2;
         return plan;
     }
 };

@@ -111,3 +111,21 @@ def test_l1_is_part_of_the_cost():
     X, y = load_diabetes(return_X_y=True)
     run = minimum([Dense(1)], "squared_error", scale(X), scale(y), penalties=[L1(5)], epochs=300)
     assert np.abs(run.weights["W1"]).max() < 0.05
+
+
+def test_the_costs_computed_can_be_limited():
+    X, y = load_iris(return_X_y=True)
+    run = minimum([Dense(8, "tanh"), Dense(3, "softmax")], "categorical_crossentropy", X, y, optimizer=LBFGS(calls=20))
+    assert run.stopped == "call budget"
+    assert 0 < len(run.history) <= 20
+
+
+def test_it_converges_when_an_iteration_lowers_the_cost_by_too_small_a_share():
+    X, y = load_iris(return_X_y=True)
+    layers = [Dense(8, "tanh"), Dense(3, "softmax")]
+    fine = minimum(layers, "categorical_crossentropy", X, y, epochs=200)
+    coarse = minimum(layers, "categorical_crossentropy", X, y, epochs=200, optimizer=LBFGS(cost_tolerance=1e-2))
+    assert coarse.stopped == "converged"
+    assert len(coarse.history) < len(fine.history)
+    losses = coarse.history["loss"]
+    assert losses[-2] - losses[-1] <= 1e-2 < losses[0] - losses[1]

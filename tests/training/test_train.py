@@ -28,6 +28,7 @@ from unstuck import (
     train,
 )
 from unstuck.engines import ENGINES, backprop
+from unstuck.engines.engine import Descent
 from unstuck.random import batch_order
 
 random = np.random.default_rng(0)
@@ -573,3 +574,29 @@ def test_values_that_do_not_fit_into_float32_are_refused():
     with pytest.raises(DataError, match=r"as large as 1e\+39 do not fit into float32"):
         train(recipe, large, [1.0, 2.0, 3.0, 4.0])
     assert train(recipe.replace(precision="float64"), large, [1.0, 2.0, 3.0, 4.0]).stopped
+
+
+def test_a_callback_can_change_the_learning_rate():
+    run = train(LINEAR, X, NUMBERS, callbacks=[lambda row, w: 0.5 if row["epoch"] == 2 else None], progress=False)
+    np.testing.assert_allclose(run.history["learning_rate"], [0.05, 0.05, 0.025, 0.025])
+    assert run.stopped == "all epochs"
+
+
+def test_training_rows_need_not_be_measured():
+    recipe = LINEAR.replace(validation_fraction=0.2)
+    measured, plain = (train(recipe.replace(measure_training=measure), X, NUMBERS) for measure in (True, False))
+    assert (measured.final_parameters == plain.final_parameters).all()
+    assert set(measured.history.columns) - set(plain.history.columns) == {"training_loss", "r2"}
+    assert measured.best_epoch == plain.best_epoch  # by the validation loss
+
+
+def test_without_any_measured_loss_the_cost_of_the_updates_is_monitored():
+    run = train(LINEAR.replace(measure_training=False, epochs=9, optimizer=SGD(0.5)), X, NUMBERS)
+    assert run.best_epoch == 1 + run.history["loss"].argmin()
+
+
+@pytest.mark.parametrize("changes", [{"layers": [Dense(2), Dense(1)]}, {"precision": "float32"}])
+def test_a_start_of_another_network_is_refused(changes):
+    w = Network(LINEAR, 3).start()
+    with pytest.raises(OptionError, match=r"start has parameters of shape \(4,\) and float64"):
+        train(LINEAR.replace(**changes), X, NUMBERS, start=Descent(w, {}, previous=w.copy()))

@@ -32,6 +32,7 @@ class Targets(Description):
             output takes what its loss prefers (binary for cross-entropy, signed for hinge, else numbers); several
             outputs take one_hot (signed for hinge), or numbers where y has several columns already.
         scaling: of numbers: "none", "standard" or "minmax"; undone in predictions.
+        classes: the labels, sorted, where the training rows need not show all of them; None takes those they show.
 
     >>> fitted = Targets().fit(["no", "yes", "no"], outputs=2, prefers="numbers")
     >>> fitted.transform(["yes"])
@@ -42,6 +43,7 @@ class Targets(Description):
 
     coding: Literal["auto", "numbers", "one_hot", "binary", "signed"] = "auto"
     scaling: Scaling = "none"
+    classes: tuple[Label, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.scaling != "none" and self.coding not in ("auto", "numbers"):
@@ -76,7 +78,8 @@ class Targets(Description):
             return FittedTargets(coding, outputs, None, shift, scale, flat=y.ndim == 1)
         if self.scaling != "none":
             raise _not_scaled(coding)
-        return FittedTargets(coding, outputs, _classes(y, outputs, coding), (), (), flat=True)
+        classes = _classes(np.array(self.classes) if self.classes else y, outputs, coding)
+        return FittedTargets(coding, outputs, classes, (), (), flat=True)
 
 
 @described

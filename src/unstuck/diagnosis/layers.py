@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.engines.backprop import Trace, backward, forward
+from unstuck.engines.backprop import Trace, backward, forward, penalties_on
 from unstuck.engines.engine import Rows
 from unstuck.functions.initializers import Initializer
 from unstuck.network import DenseLayer, Network
@@ -96,7 +96,7 @@ def look(network: Network, w: Array, rows: Rows) -> NetworkEvidence:
         traces = forward(network, w, X)
         g = backward(network, w, traces, Y, rows.weights)
         penalty = np.zeros_like(w)
-        for one in network.recipe.penalties:
+        for one in penalties_on(network, len(X), rows.weights):
             for part in network.on(one.on):
                 one.add_gradient(w[part], penalty[part])
         dense = [trace for trace in traces if isinstance(trace.layer, DenseLayer)]

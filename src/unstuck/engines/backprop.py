@@ -24,6 +24,7 @@ import numpy as np
 from unstuck import random
 from unstuck.arrays import Array
 from unstuck.functions.pairs import sensible_pair
+from unstuck.functions.penalties import Penalty
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
 
@@ -94,15 +95,21 @@ def loss_of(network: Network, traces: list[Trace], Y: Array, weights: Array | No
     return loss.reduce(per_row, weights)
 
 
-def penalty_of(network: Network, w: Array) -> float:
+def penalties_on(network: Network, n: int, weights: Array | None) -> list[Penalty]:
+    """Return the penalties as they are on a batch of n rows with these weights."""
+    row_weight = float(n) if weights is None else float(weights.sum(dtype=np.float64))
+    return [penalty.at(row_weight) for penalty in network.recipe.penalties]
+
+
+def penalty_of(network: Network, w: Array, penalties: list[Penalty]) -> float:
     """Return what the penalties add to the cost."""
-    penalties = network.recipe.penalties
     return sum((penalty.value(w[part]) for penalty in penalties for part in network.on(penalty.on)), 0.0)
 
 
 def cost(network: Network, w: Array, X: Array, Y: Array, weights: Array | None = None, t: int | None = None) -> float:
     """Return the cost, loss plus penalties, with the dropout masks of update t."""
-    return loss_of(network, forward(network, w, X, t), Y, weights) + penalty_of(network, w)
+    penalties = penalties_on(network, len(X), weights)
+    return loss_of(network, forward(network, w, X, t), Y, weights) + penalty_of(network, w, penalties)
 
 
 def cost_and_gradient(
@@ -111,7 +118,8 @@ def cost_and_gradient(
     """Return the cost and its gradient (P,), with the dropout masks of update t."""
     traces = forward(network, w, X, t)
     g = backward(network, w, traces, Y, weights)
-    for penalty in network.recipe.penalties:
+    penalties = penalties_on(network, len(X), weights)
+    for penalty in penalties:
         for part in network.on(penalty.on):
             penalty.add_gradient(w[part], g[part])
-    return loss_of(network, traces, Y, weights) + penalty_of(network, w), g
+    return loss_of(network, traces, Y, weights) + penalty_of(network, w, penalties), g

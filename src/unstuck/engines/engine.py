@@ -41,6 +41,8 @@ class Descent:
         t: updates done.
         cost_sum: costs of the latest epoch, summed with their rows as weights.
         rows_seen: rows of the latest epoch.
+        earlier: updates that w and memory have seen in trainings before this one, on whatever rows. Update t of this
+            training is number `earlier + t` to the optimizer and to the dropout masks.
     """
 
     w: Array
@@ -49,6 +51,7 @@ class Descent:
     t: int = 0
     cost_sum: float = 0.0
     rows_seen: int = 0
+    earlier: int = 0
 
 
 @dataclass(frozen=True)

@@ -41,14 +41,14 @@ class NativeEngine:
         done, latest = 0, None
         epoch = descent.cost_sum, descent.rows_seen
         while done < len(rates) and not poll(done):
-            latest = self._run(descent.t + done, rates[done:], *epoch, POLL_SECONDS)
+            latest = self._run(descent.t + done, descent.earlier, rates[done:], *epoch, POLL_SECONDS)
             done += latest.steps
             epoch = latest.cost_sum, latest.rows
             if latest.failed or latest.reached:
                 break
         if latest is not None and latest.failed and done:
             self._load(descent)  # the update after it has spoilt the parameters: repeat those before
-            self._run(descent.t, rates[:done], descent.cost_sum, descent.rows_seen, math.inf)
+            self._run(descent.t, descent.earlier, rates[:done], descent.cost_sum, descent.rows_seen, math.inf)
         if done:
             self._store(descent)
         descent.t += done
@@ -85,7 +85,7 @@ class NativeEngine:
         if not noted:  # by a trainer for tiny networks: the panels do the last update once more
             panels = self._make_trainer(tiny=False)
             panels.load(descent.previous, [], 1.0)
-            self._run(descent.t - 1, np.zeros(1), 0.0, 0, math.inf, panels)
+            self._run(descent.t - 1, descent.earlier, np.zeros(1), 0.0, 0, math.inf, panels)
             noted = panels.gradient_norms()
         return np.array(noted)
 
@@ -96,6 +96,7 @@ class NativeEngine:
     def _run(
         self,
         t: int,
+        earlier: int,
         rates: npt.NDArray[np.float64],
         cost_sum: float,
         rows_seen: int,
@@ -110,6 +111,7 @@ class NativeEngine:
             batch_size=batches.size,
             shuffled=batches.shuffled,
             t=t,
+            earlier=earlier,
             rates=rates,
             cost_sum=cost_sum,
             rows_seen=rows_seen,
@@ -163,13 +165,14 @@ def plan(network: Network, rows: int) -> dict[str, Any]:
         "mean_of_outputs": loss.outputs == "mean",
         "mean_of_rows": loss.rows == "mean",
         "optimizer": optimizer.kind,
-        "settings": [float(value) for value in settings],
+        "settings": [float(value or 0) for value in settings],
         "learning_rate": float(optimizer.learning_rate),
         "penalties": [
             {
                 "kind": penalty.kind,
                 "strength": penalty.limit if isinstance(penalty, MaxNorm) else penalty.strength,  # type: ignore[attr-defined]  # all others
                 "on_biases": penalty.on == "all",
+                "per_row": getattr(penalty, "per_row", False),
             }
             for penalty in recipe.penalties
         ],

@@ -35,7 +35,9 @@ class ReferenceEngine:
                 if poll(progress.steps):
                     break
                 batch = self.batches.of_update(descent.t)
-                cost, g = cost_and_gradient(self.network, descent.w, batch.X, batch.Y, batch.weights, descent.t)
+                cost, g = cost_and_gradient(
+                    self.network, descent.w, batch.X, batch.Y, batch.weights, descent.earlier + descent.t
+                )
                 if not (math.isfinite(cost) and np.isfinite(g).all()):
                     progress.failure = first_failure(self.network, descent, batch)
                     if not (math.isfinite(cost) and np.isfinite(descent.w).all()):
@@ -83,7 +85,7 @@ class ReferenceEngine:
     def gradient_norms(self, descent: Descent) -> Array:
         t = descent.t - 1
         batch = self.batches.of_update(t)
-        mode = None if isinstance(self.network.recipe.optimizer, LBFGS) else t
+        mode = None if isinstance(self.network.recipe.optimizer, LBFGS) else descent.earlier + t
         g = cost_and_gradient(self.network, descent.previous, batch.X, batch.Y, batch.weights, mode)[1]
         return norms_of_layers(self.network, g)
 
@@ -98,7 +100,7 @@ class ReferenceEngine:
             for part in self.network.on(penalty.on):
                 penalty.before_update(w[part], rate)
         descent.t += 1
-        recipe.optimizer.update(w, g, descent.memory, descent.t, rate)
+        recipe.optimizer.update(w, g, descent.memory, descent.earlier + descent.t, rate)
         for penalty in recipe.penalties:
             for layer in self.network.dense:
                 penalty.after_update(layer.W(w))
@@ -113,7 +115,7 @@ def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
 
 def first_failure(network: Network, descent: Descent, batch: Rows, training: bool = True) -> Failure:
     """Walk forward and then backward over a batch whose cost or gradient is not finite; name the first culprit."""
-    traces = forward(network, descent.w, batch.X, descent.t if training else None)
+    traces = forward(network, descent.w, batch.X, descent.earlier + descent.t if training else None)
     for trace in traces:
         for what, values in (("pre-activations", trace.z), ("activations", trace.a)):
             if not np.isfinite(values).all():

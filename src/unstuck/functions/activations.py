@@ -7,13 +7,15 @@ other, needs more than the elementwise product. At a kink (z = 0 of ReLU) the de
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from unstuck.arrays import Array
 from unstuck.description import Description, described
+from unstuck.errors import RecipeError
 
 INF = float("inf")
 
@@ -283,3 +285,28 @@ class Softsign(Activation, kind="softsign"):
 
     def derivative(self, z: Array, a: Array) -> Array:
         return 1 / (1 + np.abs(z)) ** 2
+
+
+@described
+class Custom(Activation):
+    """f of your own, as a function of z, with its derivative f' as another; both work elementwise on arrays (n, o).
+
+    The reference engine trains it, since compiled code knows only the activations above. It is the one part of a recipe
+    that has no kind, and that no file can hold.
+
+    >>> square = Custom(np.square, lambda z: 2 * z)
+    >>> square.value(np.array([3.0])), square.derivative(np.array([3.0]), np.array([9.0]))
+    (array([9.]), array([6.]))
+    """
+
+    function: Callable[[Any], Any]
+    slope: Callable[[Any], Any]
+
+    def value(self, z: Array) -> Array:
+        return np.asarray(self.function(z), dtype=z.dtype)
+
+    def derivative(self, z: Array, a: Array) -> Array:
+        return np.asarray(self.slope(z), dtype=z.dtype)
+
+    def to_data(self) -> dict[str, Any]:
+        raise RecipeError([("activation", "a function of your own cannot be written to a file")], "Custom")

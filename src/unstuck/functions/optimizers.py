@@ -17,6 +17,7 @@ from unstuck.description import Description, described
 
 Memory = dict[str, Array]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Optimizer(Description):
@@ -50,7 +51,7 @@ class Momentum(Optimizer, kind="momentum"):
     """v = momentum v + g; w -= rate v. Source: Polyak 1964, in the form of Sutskever et al. 2013 (and PyTorch)."""
 
     learning_rate: PositiveFloat = 0.01
-    momentum: Fraction = 0.9
+    momentum: Share = 0.9
     slots = ("velocity",)
 
     def update(self, w: Array, g: Array, memory: Memory, t: int, rate: float) -> None:
@@ -65,7 +66,7 @@ class Nesterov(Optimizer, kind="nesterov"):
     """v = momentum v + g; w -= rate (g + momentum v). Source: Nesterov 1983, in the form of PyTorch."""
 
     learning_rate: PositiveFloat = 0.01
-    momentum: Fraction = 0.9
+    momentum: Share = 0.9
     slots = ("velocity",)
 
     def update(self, w: Array, g: Array, memory: Memory, t: int, rate: float) -> None:
@@ -176,13 +177,16 @@ class Adam(Optimizer, kind="adam"):
 
         w -= rate (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + epsilon)
 
-    Source: Kingma and Ba 2015.
+    With `epsilon_hat` epsilon stands beside sqrt(s), before s is corrected: it is epsilon / sqrt(1 - beta2^t) above,
+    which matters where gradients are near epsilon. So have it scikit-learn and TensorFlow. Source: Kingma and Ba 2015,
+    the second form at the end of their section 2.
     """
 
     learning_rate: PositiveFloat = 0.001
     beta1: Fraction = 0.9
     beta2: Fraction = 0.999
     epsilon: PositiveFloat = 1e-8
+    epsilon_hat: bool = False
     slots = ("mean", "square")
 
     def update(self, w: Array, g: Array, memory: Memory, t: int, rate: float) -> None:
@@ -192,7 +196,8 @@ class Adam(Optimizer, kind="adam"):
         s *= self.beta2
         s += (1 - self.beta2) * g * g
         mean_factor, square_factor = 1 / (1 - self.beta1**t), 1 / (1 - self.beta2**t)
-        w -= rate * mean_factor * m / (np.sqrt(square_factor * s) + self.epsilon)
+        epsilon = self.epsilon * (square_factor**0.5 if self.epsilon_hat else 1)
+        w -= rate * mean_factor * m / (np.sqrt(square_factor * s) + epsilon)
 
 
 @described
@@ -203,6 +208,7 @@ class AdamW(Adam, kind="adamw"):
     beta1: Fraction = 0.9
     beta2: Fraction = 0.999
     epsilon: PositiveFloat = 1e-8
+    epsilon_hat: bool = False
     weight_decay: NonNegativeFloat = 0.01
 
     def update(self, w: Array, g: Array, memory: Memory, t: int, rate: float) -> None:
@@ -249,9 +255,13 @@ class LBFGS(Optimizer, kind="lbfgs"):
     """Limited-memory BFGS with line search, by SciPy, on the full batch; an epoch is one of its iterations.
 
     `history` is the number of past steps that model the curvature; it stops when the largest entry of the gradient is
-    below `gradient_tolerance`. Source: Byrd, Lu, Nocedal and Zhu 1995.
+    below `gradient_tolerance`, when an iteration lowers the cost by no more than the share `cost_tolerance` of it (of 1
+    where the cost is smaller), or after `calls` costs, 100 an epoch where that is None. Source: Byrd, Lu, Nocedal and
+    Zhu 1995.
     """
 
     history: PositiveInt = 10
     gradient_tolerance: NonNegativeFloat = 1e-8
+    cost_tolerance: NonNegativeFloat = 0.0
+    calls: PositiveInt | None = None
     learning_rate = 1.0  # not a field

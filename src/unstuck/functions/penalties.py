@@ -22,6 +22,10 @@ class Penalty(Description):
 
     on: On = "weights"
 
+    def at(self, row_weight: float) -> Penalty:
+        """Return the penalty as it is on a mini-batch whose row weights add up to `row_weight`."""
+        return self
+
     def value(self, w: Array) -> float:
         """Return the penalty's share of the cost."""
         return 0.0
@@ -54,12 +58,21 @@ class L1(Penalty, kind="l1"):
 class L2(Penalty, kind="l2"):
     """(strength / 2) sum w^2. Gradient strength w.
 
+    With `per_row` the strength is divided by the sum of the mini-batch's row weights, its rows where there are none. It
+    weighs less against the loss the larger the batch is, as scikit-learn's `alpha` does.
+
     >>> L2(0.1).value(np.array([3.0, 4.0]))
     1.25
+    >>> L2(10.0, per_row=True).at(row_weight=100)
+    L2(0.1)
     """
 
     strength: NonNegativeFloat
     on: On = "weights"
+    per_row: bool = False
+
+    def at(self, row_weight: float) -> L2:
+        return L2(self.strength / (row_weight or 1.0), self.on) if self.per_row else self
 
     def value(self, w: Array) -> float:
         return self.strength / 2 * float(np.square(w).sum(dtype=np.float64))

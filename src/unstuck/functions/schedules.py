@@ -71,6 +71,24 @@ class InverseScaling(Schedule, kind="inverse_scaling"):
 
 
 @described
+class InverseScalingByRows(Schedule, kind="inverse_scaling_by_rows"):
+    """factor = 1 / (seen + rows epoch + 1)^power: inverse scaling by the rows seen so far, constant within an epoch.
+
+    `rows` is the number of training rows, `seen` those seen in earlier trainings. It is scikit-learn's "invscaling".
+
+    >>> InverseScalingByRows(rows=8, power=1.0).factor(np.array([0, 1, 2]), 1, 3).round(3)
+    array([1.   , 0.111, 0.059])
+    """
+
+    rows: PositiveInt
+    power: NonNegativeFloat = 0.5
+    seen: NonNegativeInt = 0
+
+    def factor(self, t: Steps, s: int, T: int) -> Factors:
+        return 1 / np.power(self.seen + self.rows * np.floor_divide(t, s) + 1.0, self.power)
+
+
+@described
 class CosineDecay(Schedule, kind="cosine"):
     """factor = final + (1 - final) (1 + cos(pi t / T)) / 2. Source: Loshchilov and Hutter 2017.
 

@@ -89,7 +89,7 @@ Plan plan_of(const nb::dict &from) {
     for (nb::handle described : get<nb::list>(from, "penalties")) {
         const auto penalty = nb::cast<nb::dict>(described);
         plan.penalties.push_back({penalty_of(get<std::string>(penalty, "kind")), get<double>(penalty, "strength"),
-                                  get<bool>(penalty, "on_biases")});
+                                  get<bool>(penalty, "on_biases"), get<bool>(penalty, "per_row")});
     }
     plan.inputs = get<std::int64_t>(from, "inputs");
     plan.outputs = get<std::int64_t>(from, "outputs");
@@ -152,6 +152,7 @@ class Handle {
     }
 
     Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::size_t batch_size, bool shuffled, std::size_t t,
+               std::size_t earlier,
                Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds, int threads,
                bool notes_gradients) {
         const auto rows = rows_of(X, Y, weights);
@@ -160,6 +161,7 @@ class Handle {
         Steps steps;
         steps.rates = rates.data();
         steps.t = t;
+        steps.earlier = earlier;
         steps.count = rates.shape(0);
         steps.batch_size = std::min(batch_size, rows.count);
         steps.shuffled = shuffled;
@@ -232,6 +234,7 @@ void bind(nb::module_ &module, const char *name) {
         .def("load", &Handle<T>::load, "w"_a, "memory"_a, "momenta"_a)
         .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
         .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "batch_size"_a, "shuffled"_a, "t"_a,
+             "earlier"_a,
              "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a, "notes_gradients"_a = false)
         .def("gradient_norms", &Handle<T>::gradient_norms)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a,

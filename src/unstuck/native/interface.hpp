@@ -21,6 +21,7 @@ struct Rows {
 struct Steps {
     const double *rates = nullptr;
     std::size_t t = 0, count = 0;
+    std::size_t earlier = 0;  // updates before this training: to optimizer and dropout masks, t is number earlier + t
     std::size_t batch_size = 1;
     bool shuffled = false;
     double cost_sum = 0;  // of the epoch so far; added to in order, so that no pause changes a bit

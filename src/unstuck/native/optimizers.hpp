@@ -221,9 +221,11 @@ void with_rule(const Plan &plan, const Moment &moment, Body body) {
             return body(rules::AdaGrad<T>{rate, setting(0)});
         case Optimizer::adam:
         case Optimizer::adamw: {
-            const double keep = plan.optimizer == Optimizer::adamw ? 1 - moment.rate * plan.settings[3] : 1;
+            // epsilon hat stands beside sqrt(s), before s is corrected
+            const double epsilon = plan.settings[2] * (plan.settings[3] ? std::sqrt(moment.square_factor) : 1);
+            const double keep = plan.optimizer == Optimizer::adamw ? 1 - moment.rate * plan.settings[4] : 1;
             return body(rules::Adam<T>{static_cast<T>(moment.rate * moment.mean_factor), square, static_cast<T>(keep),
-                                       setting(0), rest(0), setting(1), rest(1), setting(2)});
+                                       setting(0), rest(0), setting(1), rest(1), static_cast<T>(epsilon)});
         }
         case Optimizer::nadam:
             return body(rules::NAdam<T>{rate, static_cast<T>(moment.mean_factor),

@@ -138,6 +138,7 @@ class PanelTrainer final : public Trainer<T> {
         std::size_t first = 0, n = 0;
         std::size_t done = 0, count = 0;  // rows of the batch before the slab, and all of them
         std::int64_t t = -1;              // the update it is for, which names its dropout masks; -1: evaluation
+        double row_share = 1;             // 1 / sum w_r
         double row_scale = 1;             // dL/dl_r = row_scale w_r
         bool keeps_z = false;             // of all layers
         bool goes_back = false;           // for its gradient
@@ -234,11 +235,11 @@ class PanelTrainer final : public Trainer<T> {
         if (run.stop) return;
         Batch &batch = run.batch;
         const std::size_t t = steps.t + run.done.steps, n = batch.rows->count;
-        batch.t = static_cast<std::int64_t>(t);
+        batch.t = static_cast<std::int64_t>(steps.earlier + t);
         batch.first = t % run.per_epoch * steps.batch_size;
         if (batch.first == 0) run.done.cost_sum = 0, run.done.rows = 0;
         if (steps.shuffled) batch.order = shuffle_.order(plan_.seed, t / run.per_epoch, n);
-        run.moment = moments_.at(t + 1, steps.rates[run.done.steps], this->momenta);
+        run.moment = moments_.at(steps.earlier + t + 1, steps.rates[run.done.steps], this->momenta);
         begin_batch(run, std::min(steps.batch_size, n - batch.first));
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - run.started;
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
@@ -256,7 +257,8 @@ class PanelTrainer final : public Trainer<T> {
             total = 0;
             for (std::size_t r = 0; r < count; ++r) total += batch.weight(r);
         }
-        batch.row_scale = plan_.mean_of_rows && total != 0 ? 1 / total : 1;
+        batch.row_share = total != 0 ? 1 / total : 1;
+        batch.row_scale = plan_.mean_of_rows ? batch.row_share : 1;
         run.cost = 0;
         run.stop = count == 0;
         begin_slab(run);
@@ -517,7 +519,7 @@ class PanelTrainer final : public Trainer<T> {
         T test = 0;
         const auto settle = [&](std::size_t at, T *g, std::size_t count, bool biases) {
             if (!batch.is_first()) add(g, g_.get() + at, count);
-            if (batch.is_last()) cost += penalize(plan_, w_.get() + at, g, count, biases);
+            if (batch.is_last()) cost += penalize(plan_, w_.get() + at, g, count, biases, batch.row_share);
             test += zero_if_finite(g, count);
             if (by_norm_) square += square_of_clipped(g, count, static_cast<T>(plan_.clip_value));
             if (notes_gradients_)

@@ -11,26 +11,28 @@
 
 namespace unstuck::UNSTUCK_ISA {
 
-// Adds the gradient of the L1 and L2 penalties to g; returns what they add to the cost.
+// Adds the gradient of the L1 and L2 penalties to g; returns what they add to the cost. `row_share` is one over the sum
+// of the batch's row weights.
 template <class T>
-double penalize(const Plan &plan, const T *w, T *g, std::size_t count, bool biases) {
+double penalize(const Plan &plan, const T *w, T *g, std::size_t count, bool biases, double row_share) {
     double cost = 0;
     for (const auto &penalty : plan.penalties) {
         if (biases && !penalty.on_biases) continue;
-        const T strength = static_cast<T>(penalty.strength);
+        const double share = penalty.per_row ? penalty.strength * row_share : penalty.strength;
+        const T strength = static_cast<T>(share);
         double sum = 0;
         if (penalty.kind == Penalty::l2) {
             for (std::size_t j = 0; j < count; ++j) {
                 sum += static_cast<double>(w[j]) * w[j];
                 g[j] += strength * w[j];
             }
-            cost += penalty.strength / 2 * sum;
+            cost += share / 2 * sum;
         } else if (penalty.kind == Penalty::l1) {
             for (std::size_t j = 0; j < count; ++j) {
                 sum += std::abs(w[j]);
                 g[j] += strength * static_cast<T>((w[j] > 0) - (w[j] < 0));
             }
-            cost += penalty.strength * sum;
+            cost += share * sum;
         }
     }
     return cost;

@@ -46,6 +46,7 @@ struct PenaltyPlan {
     Penalty kind;
     double strength;  // or the limit of max-norm
     bool on_biases;
+    bool per_row = false;  // the strength is divided by the sum of the batch's row weights
 };
 
 struct Plan {

@@ -128,7 +128,7 @@ class RowLanesTrainer final : public Trainer<T> {
                 done.finite_cost = std::isfinite(cost);
                 break;
             }
-            const Moment moment = moments.at(t + 1, steps.rates[done.steps], this->momenta);
+            const Moment moment = moments.at(steps.earlier + t + 1, steps.rates[done.steps], this->momenta);
             pass.update(moment);
             this->momenta *= moment.momentum;
             if (first == 0) done.cost_sum = 0, done.rows = 0;

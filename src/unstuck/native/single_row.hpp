@@ -80,7 +80,7 @@ template <class T>
 struct Stretch {
     const Rows<T> &rows;
     const std::uint32_t *order = nullptr;  // of the rows in the epoch; none: as they are
-    std::size_t t = 0, position = 0;       // of the first update, in all and in the epoch
+    std::size_t t = 0, position = 0;       // of the first update, earlier ones included, and in the epoch
     std::size_t count = 0;
     bool goes_on = false;           // whether the row after these is worth looking ahead to
     const double *rates = nullptr;  // of each update
@@ -383,7 +383,7 @@ class SingleRowTrainer final : public Trainer<T> {
             const bool watched = last || (ends_epoch && std::isfinite(steps.target));
 
             Stretch<T> stretch{rows, steps.shuffled ? shuffle_.order(plan_.seed, t / n, n) : nullptr};
-            stretch.t = t;
+            stretch.t = steps.earlier + t;
             stretch.position = position;
             stretch.rates = steps.rates + done.steps;
             std::copy_n(state_.get(), state_size_, saved_.get());

@@ -26,7 +26,7 @@ from unstuck.training.prepare import Prepared
 from unstuck.training.state import State
 
 FORMAT = "unstuck checkpoint 1"
-OF_DESCENT = ("t", "cost_sum", "rows_seen")
+OF_DESCENT = ("t", "cost_sum", "rows_seen", "earlier")
 OF_STATE = ("best_loss", "best_epoch", "loss_to_beat", "waited", "seconds", "stopped")
 
 

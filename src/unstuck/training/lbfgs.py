@@ -11,6 +11,9 @@ from unstuck.engines.engine import Failure
 from unstuck.functions.optimizers import LBFGS
 from unstuck.training.session import Session
 
+_ENDINGS = {0: "converged", 1: "call budget"}
+"""What SciPy's statuses mean. Its limit of iterations is never met: the record of the last epoch ends the training."""
+
 
 class _Halt(Exception):  # noqa: N818  # no error: the way out of SciPy's loop
     pass
@@ -20,7 +23,7 @@ def minimize(session: Session) -> None:
     """Train until the session's state says why it stopped.
 
     "converged" means that the gradient is as good as zero; "line search", that no step along the descent lowers the
-    cost any more: rounding hides it, or a kink is in the way.
+    cost any more: rounding hides it, or a kink is in the way; "call budget", that the optimizer's `calls` are used up.
     """
     from scipy.optimize import OptimizeResult
     from scipy.optimize import minimize as scipy_minimize
@@ -52,10 +55,10 @@ def minimize(session: Session) -> None:
 
     options = {
         "maxiter": recipe.epochs,
-        "maxfun": 100 * recipe.epochs,
+        "maxfun": method.calls or 100 * recipe.epochs,
         "maxcor": method.history,
         "gtol": method.gradient_tolerance,
-        "ftol": 0.0,
+        "ftol": method.cost_tolerance,
     }
     try:
         result = scipy_minimize(
@@ -70,4 +73,4 @@ def minimize(session: Session) -> None:
         return
     if session.state.history.last().get("epoch") != descent.t:
         session.record(descent.t, float(result.fun), rate=1.0)
-    session.state.stopped = "converged" if result.success else "line search"
+    session.state.stopped = _ENDINGS.get(result.status, "line search")

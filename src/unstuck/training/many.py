@@ -76,7 +76,8 @@ def train_many(
     """
     check_time_budget(time_budget)
     all_recipes = _with_seeds(recipes, seeds) if isinstance(recipes, Recipe) else _listed(recipes, seeds)
-    chosen = choose_engine(engine)
+    for recipe in all_recipes:
+        choose_engine(engine, recipe)
     data = Preparations(X, y, validation, sample_weight)
     if isinstance(recipes, Recipe):
         data.of(recipes).network.start()
@@ -98,7 +99,7 @@ def train_many(
 
         def trained(recipe: Recipe) -> Run:
             prepared = data.of(recipe)
-            machine = chosen(prepared.network, prepared.rows, max(1, threads // networks))
+            machine = choose_engine(engine, recipe)(prepared.network, prepared.rows, max(1, threads // networks))
             state = State.at_start(prepared.network)
             left = None if deadline is None else deadline - time.monotonic()
             session = Session(recipe, prepared, machine, state, (), left, part := Part(bar), halted, None)

@@ -22,8 +22,11 @@ from unstuck.training.prepare import Prepared
 from unstuck.training.progress import Part, ProgressBar
 from unstuck.training.state import State
 
-Callback = Callable[[Mapping[str, float], Array], bool | None]
-"""Called after each record with its row of the history and the parameters (P,); True stops the training."""
+Callback = Callable[[Mapping[str, float], Array], bool | float | None]
+"""Called after each record with its row of the history and the parameters (P,).
+
+True stops the training; a float, 0.2 for example, multiplies the learning rate from here on.
+"""
 
 
 @dataclass
@@ -100,15 +103,17 @@ class Session:
         """Write a row of the history, keep the best parameters, and see whether to stop."""
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
+        monitored, A = cost, None
         if self.signals:
             monitored, A, units = self.engine.observe(state.descent.w, data.rows)
-        else:
+        elif recipe.measure_training:
             monitored, A = self.engine.evaluate(state.descent.w, data.rows)
         if self._diverged(monitored, A):
             return
         row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
-        row["training_loss"] = monitored
-        row |= self._metrics("", A, data.y)
+        if A is not None:
+            row["training_loss"] = monitored
+            row |= self._metrics("", A, data.y)
         if data.validation is not None:
             monitored, held_A = self.engine.evaluate(state.descent.w, data.validation)
             row["validation_loss"] = monitored
@@ -134,7 +139,7 @@ class Session:
             state.stopped = "early stopping"
         elif epoch == recipe.epochs:
             state.stopped = "all epochs"
-        if self._told_to_stop(row) and not state.stopped:
+        if self._called_back(row) and not state.stopped:
             state.stopped = "callback"
 
     def next_record(self, epoch: int) -> int:
@@ -154,18 +159,23 @@ class Session:
         hidden = ("epoch", "step", "learning_rate", "seconds", "training_loss")
         return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
 
-    def _told_to_stop(self, row: Mapping[str, float]) -> bool:
+    def _called_back(self, row: Mapping[str, float]) -> bool:
+        """Ask the callbacks, change the learning rate as they wish, and return whether one wants to stop."""
         try:
             wishes = [callback(row, self.state.descent.w.copy()) for callback in self.callbacks]
         except BaseException:
             self.save(now=True)  # the record is whole, whatever became of the callback
             raise
-        return any(wishes)
+        for wish in wishes:
+            if isinstance(wish, float):
+                self.state.plateau[0] *= wish
+        return any(wish for wish in wishes if not isinstance(wish, float))
 
-    def _diverged(self, loss: float, A: Array) -> bool:
+    def _diverged(self, loss: float, A: Array | None) -> bool:
         """Tell whether the last update left something that is not finite; if so, undo it and stop."""
         state = self.state
-        if math.isfinite(loss) and np.isfinite(A).all() and np.isfinite(state.descent.w).all():
+        outputs_finite = A is None or bool(np.isfinite(A).all())
+        if math.isfinite(loss) and outputs_finite and np.isfinite(state.descent.w).all():
             return False
         with np.errstate(all="ignore"):
             state.failure = first_failure(self.data.network, state.descent, self.data.rows, training=False)

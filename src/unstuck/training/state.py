@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from unstuck.arrays import Array
 from unstuck.engines.engine import Descent, Failure
+from unstuck.errors import OptionError
 from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.history import History
 from unstuck.network import Network
@@ -46,7 +47,14 @@ class State:
     failure: Failure | None = None
 
     @classmethod
-    def at_start(cls, network: Network) -> Self:
-        """Return the state before the first update."""
-        w = network.start()
-        return cls(Descent(w, network.recipe.optimizer.start(w), previous=w.copy()), best_w=w.copy())
+    def at_start(cls, network: Network, descent: Descent | None = None) -> Self:
+        """Return the state before the first update, from the recipe's start or where another training ended."""
+        if descent is None:
+            w = network.start()
+            descent = Descent(w, network.recipe.optimizer.start(w), previous=w.copy())
+        elif descent.w.shape != (network.size,) or descent.w.dtype != network.recipe.precision:
+            raise OptionError(
+                f"start has parameters of shape {descent.w.shape} and {descent.w.dtype}, but this network has "
+                f"({network.size},) of {network.recipe.precision}"
+            )
+        return cls(descent, best_w=descent.w.copy())

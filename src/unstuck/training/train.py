@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unstuck.engines import choose_engine
+from unstuck.engines.engine import Descent
 from unstuck.errors import OptionError
 from unstuck.files import held
 from unstuck.functions.optimizers import LBFGS
@@ -34,6 +35,7 @@ def train(
     *,
     validation: Any = None,
     sample_weight: Any = None,
+    start: Descent | None = None,
     engine: str = "auto",
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
@@ -53,8 +55,11 @@ def train(
         y: targets, n labels or numbers, or an array (n, o).
         validation: rows of your own, (X, y) or (X, y, sample_weight), in place of the recipe's validation_fraction.
         sample_weight: a weight for each row, n numbers.
+        start: parameters, and the optimizer's memory of the updates that led to them, to go on from in place of the
+            recipe's start. It is changed in place, so that the next training can go on from it: set its `earlier` to
+            the updates done so far and its `t` to 0.
         engine: "auto", or the name of an engine.
-        callbacks: called after each record.
+        callbacks: called after each record; see `Callback`.
         progress: show a bar when the training takes longer than a second.
         time_budget: stop after this many seconds.
         checkpoint: a file to keep the state in. Where it exists already, the training goes on from it, to the same
@@ -76,7 +81,7 @@ def train(
     """
     check_time_budget(time_budget)
     data = prepare(recipe, X, y, validation, sample_weight)
-    machine = choose_engine(engine)(data.network, data.rows, signals=signals)
+    machine = choose_engine(engine, recipe)(data.network, data.rows, signals=signals)
     kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
     with held(kept.path) if kept else nullcontext():
         state = kept.read() if kept else None
@@ -84,7 +89,7 @@ def train(
         if state is not None and len(state.history) and signals != any(map(is_signal, state.history.columns)):
             raise OptionError(f"the history in {checkpoint} was begun with signals={not signals}; go on with the same")
         if state is None or (starts_over and state.stopped in RESUMABLE):
-            state = State.at_start(data.network)
+            state = State.at_start(data.network, start)
         with interruptible() as interrupted, ProgressBar("training", progress) as bar:
             session = Session(
                 recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept, signals
