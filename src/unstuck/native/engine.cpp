@@ -152,9 +152,8 @@ class Handle {
     }
 
     Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::size_t batch_size, bool shuffled, std::size_t t,
-               std::size_t earlier,
-               Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds, int threads,
-               bool notes_gradients) {
+               std::size_t earlier, Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds,
+               int threads, bool notes_gradients) {
         const auto rows = rows_of(X, Y, weights);
         if (rows.count < 1) throw std::invalid_argument("there are no rows to train on");
         if (batch_size < 1) throw std::invalid_argument("a mini-batch has at least one row");
@@ -234,8 +233,8 @@ void bind(nb::module_ &module, const char *name) {
         .def("load", &Handle<T>::load, "w"_a, "memory"_a, "momenta"_a)
         .def("store", &Handle<T>::store, "w"_a, "memory"_a, "previous"_a)
         .def("steps", &Handle<T>::steps, "X"_a, "Y"_a, "weights"_a.none(), "batch_size"_a, "shuffled"_a, "t"_a,
-             "earlier"_a,
-             "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a, "notes_gradients"_a = false)
+             "earlier"_a, "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a,
+             "notes_gradients"_a = false)
         .def("gradient_norms", &Handle<T>::gradient_norms)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a,
              "threads"_a)
