@@ -8,6 +8,8 @@ from .errors import OptionError as OptionError
 from .errors import RecipeError as RecipeError
 from .errors import SubjectError as SubjectError
 from .errors import UnstuckError as UnstuckError
+from .estimators.classifier import MLPClassifier as MLPClassifier
+from .estimators.regressor import MLPRegressor as MLPRegressor
 from .exports.numpy_source import export_numpy as export_numpy
 from .exports.numpy_source import to_numpy as to_numpy
 from .exports.onnx import export_onnx as export_onnx
@@ -18,6 +20,7 @@ from .exports.scikit_learn import from_scikit_learn as from_scikit_learn
 from .functions.activations import ELU as ELU
 from .functions.activations import GELU as GELU
 from .functions.activations import SELU as SELU
+from .functions.activations import Custom as Custom
 from .functions.activations import Exponential as Exponential
 from .functions.activations import HardSigmoid as HardSigmoid
 from .functions.activations import Identity as Identity
@@ -67,6 +70,7 @@ from .functions.schedules import ConstantRate as ConstantRate
 from .functions.schedules import CosineDecay as CosineDecay
 from .functions.schedules import ExponentialDecay as ExponentialDecay
 from .functions.schedules import InverseScaling as InverseScaling
+from .functions.schedules import InverseScalingByRows as InverseScalingByRows
 from .functions.schedules import OneCycle as OneCycle
 from .functions.schedules import ReduceOnPlateau as ReduceOnPlateau
 from .functions.schedules import StepDecay as StepDecay
