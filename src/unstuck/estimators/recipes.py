@@ -51,6 +51,17 @@ def is_logistic(estimator: Any) -> bool:
     return estimator.activation == "logistic"
 
 
+def is_adaptive(estimator: Any) -> bool:
+    """Tell whether the learning rate comes down where the training stands still."""
+    return estimator.optimizer is None and estimator.solver == "sgd" and estimator.learning_rate == "adaptive"
+
+
+def is_full_batch(estimator: Any) -> bool:
+    """Tell whether every update sees all rows: with L-BFGS."""
+    given = estimator.optimizer
+    return estimator.solver == "lbfgs" if given is None else given == "lbfgs" or isinstance(given, LBFGS)
+
+
 def hidden_sizes(given: Any) -> list[int]:
     """Return the units of each hidden layer, given as a number or a sequence of them."""
     sizes = list(given) if hasattr(given, "__iter__") else [given]

@@ -1,0 +1,102 @@
+"""What is left of a training: the fitted attributes, and warnings of one that did not come to a good end."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sklearn.exceptions import ConvergenceWarning
+
+from unstuck.data.inputs import Inputs
+from unstuck.data.targets import Targets
+from unstuck.errors import DataError
+from unstuck.estimators.attempts import Attempt, OptimizerState, Task
+from unstuck.estimators.plateau import Plateau, nothing_learned
+from unstuck.estimators.starts import unpacked
+from unstuck.functions.schedules import InverseScalingByRows
+from unstuck.recipe import Recipe
+
+if TYPE_CHECKING:
+    from unstuck.estimators.perceptron import MultilayerPerceptron
+
+UNFINISHED = ("all epochs", "call budget", "line search")
+"""Reasons for stopping that leave the optimization short of its end."""
+
+
+def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
+    """Set the fitted attributes.
+
+    Raises:
+        DataError: when the training diverged, and no better parameters are to be restored.
+    """
+    run, seen, descent = attempt
+    stops_by_score = seen.by_score and (seen.reached or not task.incremental)
+    restores = stops_by_score or (model.restore_best and not task.incremental)
+    if run.stopped == "diverged":
+        seen.diverged()
+        if not restores or seen.best_w is None:
+            raise DataError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                f'preprocessed. Here: {run.failure}. Write input_scaling="standard", or lower '
+                f"learning_rate_init={model.learning_rate_init:g}"
+            )
+    w = seen.best_w if restores and seen.best_w is not None else descent.w
+    model.coefs_, model.intercepts_ = unpacked(run.network, w)
+    model.n_iter_ = int(run.history.last().get("epoch", 0))
+    model.t_ += model.n_iter_ * task.kept.X.shape[0]
+    _keep_curves(model, seen)
+    rate = _next_rate(run.recipe, seen.rate, model.t_)
+    model._optimizer = OptimizerState(descent.memory, descent.earlier + descent.t, rate)
+    model.recipe_ = run.recipe.replace(
+        epochs=model.max_iter,
+        measure_training=True,
+        inputs=Inputs(model.input_scaling),
+        targets=Targets(scaling=getattr(model, "target_scaling", "none")),
+    )
+    model.run_ = replace(
+        run,
+        recipe=model.recipe_,
+        inputs=model._inputs or run.inputs,
+        targets=model._labelled(run.targets),
+        final_parameters=w,
+        best_parameters=w if seen.best_w is None else seen.best_w,
+    )
+    unless_reached = "" if task.incremental else run.stopped
+    model.stopped_ = ("early stopping" if seen.by_score else "plateau") if seen.reached else unless_reached
+
+
+def _keep_curves(model: MultilayerPerceptron, seen: Plateau) -> None:
+    model._seen = replace(seen, score=None)
+    model._no_improvement_count = seen.waited
+    model.loss_curve_ = seen.losses
+    model.loss_ = seen.losses[-1] if seen.losses else math.nan
+    model.best_loss_ = None if seen.by_score else seen.best_loss
+    model.validation_scores_ = seen.scores or None
+    model.best_validation_score_ = seen.best_score if seen.scores else None
+
+
+def _next_rate(recipe: Recipe, rate: float, rows_seen: int) -> float:
+    """Return the learning rate of the next epoch, after `rate` in the last."""
+    schedule = recipe.schedule
+    if not isinstance(schedule, InverseScalingByRows):
+        return rate
+    return recipe.optimizer.learning_rate / (rows_seen + 1) ** schedule.power
+
+
+def warn_of(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
+    """Warn of a training that was cut off, diverged, or stopped where nothing is learned."""
+    run, seen, _ = attempt
+    said = None
+    if run.stopped == "interrupted":
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    elif run.stopped == "diverged":
+        said = f"the training diverged, {run.failure}; the best parameters before that are kept"
+    elif run.stopped in UNFINISHED:
+        said = f"stopped by {run.stopped!r} after {model.n_iter_} of max_iter={model.max_iter}, before it converged"
+    elif seen.reached and not seen.by_score and task.kept.weights is None:
+        Y = run.targets.transform(model._coded(task.kept.Y, run.recipe.loss)[0])
+        said = nothing_learned(seen, run.recipe.loss, Y, model.n_iter_)
+    if said:
+        warnings.warn(f"{type(model).__name__}: {said}", ConvergenceWarning, stacklevel=4)
