@@ -50,5 +50,5 @@ def test_all_of_scikit_learns_tests_pass_but_for_those_the_docs_give_a_reason_fo
 
 
 def test_the_differences_are_at_most_a_twentieth(outcomes):
-    assert len(outcomes) > 60
+    assert len(outcomes) > 50
     assert sum(not passed for passed in outcomes.values()) <= SHARE * len(outcomes)

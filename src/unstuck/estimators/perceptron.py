@@ -84,8 +84,9 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return 0.0
 
     @property
-    def _many_classes(self) -> bool:
-        return False
+    def _many_classes(self) -> bool | None:
+        """Whether a row has one of more than two classes; None where the targets are numbers."""
+        return None
 
     @property
     def _stratified(self) -> bool:

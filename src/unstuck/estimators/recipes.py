@@ -70,13 +70,13 @@ def hidden_sizes(given: Any) -> list[int]:
     return [int(size) for size in sizes]
 
 
-def loss_and_output(loss: Any, output_activation: Any, many_classes: bool) -> tuple[Loss, Activation]:
+def loss_and_output(loss: Any, output_activation: Any, many_classes: bool | None) -> tuple[Loss, Activation]:
     """Return the loss, and the output activation that goes with it unless another is given.
 
     Args:
         loss: "log_loss", "squared_error", "poisson" as scikit-learn means them, the kind of another loss, or a value.
         output_activation: None, or anything that `activation_of` takes.
-        many_classes: a row has one of more than two classes.
+        many_classes: whether a row has one of more than two classes; None where the targets are numbers.
     """
     if loss == "log_loss":
         loss = CategoricalCrossEntropy() if many_classes else BinaryCrossEntropy(outputs="sum")
@@ -86,12 +86,13 @@ def loss_and_output(loss: Any, output_activation: Any, many_classes: bool) -> tu
         loss = Poisson(outputs="sum")
     elif not isinstance(loss, Loss):
         loss = Loss.from_data(loss)
-    outputs: dict[str, Activation] = {
-        "categorical_crossentropy": Softmax(),
-        "binary_crossentropy": Sigmoid(),
-        "poisson": Exponential(),
-    }
-    return loss, outputs.get(loss.kind, Identity()) if output_activation is None else activation_of(output_activation)
+    if output_activation is not None:
+        return loss, activation_of(output_activation)
+    if many_classes is None:
+        return loss, Exponential() if loss.kind == "poisson" else Identity()
+    if loss.prefers == "signed":
+        return loss, Identity()
+    return loss, Softmax() if many_classes else Sigmoid()
 
 
 def batch_rows(batch_size: Any, rows: int) -> int:
