@@ -62,6 +62,18 @@ def test_a_cure_of_several_fixes_learns_with_none_of_them_left_out(faults):
         assert np.median(gains) < evidence.goal
 
 
+@pytest.mark.parametrize("faults", DOUBLE)
+def test_fixes_that_are_not_needed_are_left_out_again(faults):
+    evidence = double(faults).evidence
+    findings = examine(evidence)
+    search = Search(evidence, findings, Clock(BUDGET))
+    together = {finding.fault: (finding, finding.fixes[0]) for finding in findings if finding.fixes[0].change}
+    parts = [together[fault] for fault in (*faults, "too_small", "unscaled_inputs")]
+    whole = search._tried(parts)
+    assert whole.learned == 1
+    assert set(search._pruned(whole).treatment.faults) == set(faults)
+
+
 @pytest.mark.parametrize("name", CURED)
 def test_a_cure_is_announced_after_trials_on_fresh_seeds_alone(name):
     found = diagnosis_of(name)
