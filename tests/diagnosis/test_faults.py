@@ -194,7 +194,7 @@ def test_equal_units_stay_equal():
 def test_a_linear_networks_loss_is_the_best_linear_models():
     found = diagnosis_of("linear_network").evidence
     assert found.floor.name in ("best linear model", "best constant")
-    assert found.linear.gain < 0.2
+    assert found.reach.linear.gain < 0.2
 
 
 def test_the_median_of_accuracies_is_that_of_scikit_learn():

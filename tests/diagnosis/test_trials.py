@@ -13,6 +13,7 @@ from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trainings import train_all
 from unstuck.diagnosis.trials import Treatment, Trial, pooled, run_trials, treat
+from unstuck.history import History
 
 PROBLEM = Problem.of(TWO, *quadrants())
 SLOW = TWO.replace(optimizer=SGD(1e-6))
@@ -31,7 +32,7 @@ WIDER = part("too_small", lambda recipe, problem: recipe.replace(layers=(Dense(6
 
 
 def trial(before, after, goal=0.8, seconds=1.0):
-    return Trial(Treatment((FASTER,), TWO), tuple(before), tuple(after), goal, seconds)
+    return Trial(Treatment((FASTER,), TWO), tuple(before), tuple(after), goal, seconds, History())
 
 
 def exact_p(after, before):
@@ -138,6 +139,10 @@ def test_fixes_that_change_nothing_or_cannot_be_trained_are_no_treatment(change)
     assert treat(SLOW, PROBLEM, [part("any", change)]) is None
 
 
+def curve_of(recipe):
+    return train_all([recipe], PROBLEM)[0].run.history["training_loss"].tolist()
+
+
 def test_trials_train_every_treatment_from_every_seed():
     untreated = train_all([SLOW.replace(seed=seed) for seed in range(3)], PROBLEM)
     treatments = [treat(SLOW, PROBLEM, [FASTER]), treat(SLOW, PROBLEM, [WIDER])]
@@ -147,6 +152,7 @@ def test_trials_train_every_treatment_from_every_seed():
         assert found.after == tuple(alone)
         assert found.before == tuple(one.gain for one in untreated)
         assert not found.fresh
+        assert found.history["training_loss"].tolist() == curve_of(treatment.recipe.replace(seed=4))
     assert learned.verdict == "learns"
     assert not wider.succeeded
 
