@@ -27,6 +27,7 @@ from unstuck.diagnosis.trials import SURE, Treatment, Trial, pooled, run_trials,
 from unstuck.engines.native import thread_count
 from unstuck.recipe import Recipe
 
+SEEDS_END = 1 << 63
 SEEDS = 4
 """A set of fixes is tried from so many."""
 FRESH = 1_000
@@ -192,7 +193,7 @@ class Search:
             treatments,
             self.evidence.problem,
             self.evidence.untreated,
-            range(first, first + seeds),
+            [seed % SEEDS_END for seed in range(first, first + seeds)],
             self.goal,
             share * self.clock.left,
         )
@@ -239,5 +240,5 @@ class Search:
         one = max(1e-3, float(np.median([trained.run.seconds for trained in evidence.untreated])))
         seeds = int(np.clip(0.1 * self.clock.seconds / one, FEWEST_FRESH, MOST_FRESH))
         first = evidence.recipe.seed + FRESH
-        recipes = [evidence.recipe.replace(seed=seed) for seed in range(first, first + seeds)]
+        recipes = [evidence.recipe.replace(seed=seed % SEEDS_END) for seed in range(first, first + seeds)]
         return train_all(recipes, evidence.problem, max(1.0, 0.5 * self.clock.left))

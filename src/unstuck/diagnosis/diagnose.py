@@ -59,8 +59,10 @@ def diagnose(
         SubjectError: when somebody's function raises, or does not return what it should.
         OptionError: when the arguments do not go together.
     """
-    if budget is not None and not budget > 0:
-        raise OptionError(f"budget must be a positive number of seconds; got {budget}")
+    if budget is not None and not (isinstance(budget, int | float) and budget > 0):
+        raise OptionError(f"budget must be a positive number of seconds; got {budget!r}")
+    if not isinstance(subject, Recipe | Run | HandWritten):
+        raise OptionError(f"a Recipe, a Run or a HandWritten can be diagnosed; got {type(subject).__name__}")
     if isinstance(subject, HandWritten):
         if X is not None or y is not None:
             raise OptionError("this network came with its data: HandWritten(..., data=(X, y)); leave X and y out here")

@@ -99,11 +99,11 @@ class Evidence:
 
     @property
     def nothing(self) -> bool:
-        """Whether neither strong learners nor an ordinary network find anything in these data."""
-        noise = max(0.03, 3 * self.learnable.error)
-        return (
-            self.problem.held_out and self.learnable.nothing and self.reach.ordinary.gain < noise and self.gain < noise
-        )
+        """Whether neither strong learners, a line nor an ordinary network find anything in these data."""
+        if not self.problem.held_out:
+            return self.attainable < 1e-6
+        found = max(self.reach.linear.gain, self.reach.ordinary.gain, self.gain)
+        return self.learnable.nothing and found < max(0.03, 3 * self.reach.error)
 
     @property
     def diverged(self) -> bool:

@@ -30,6 +30,7 @@ from unstuck.training.prepare import Prepared, prepare
 FIRST_SHARE, SEEDS_SHARE, REFERENCE_SHARE = 0.2, 0.2, 0.15
 """Of the budget, for the first training, those from other seeds, and the ordinary network."""
 FEWEST_SEEDS, MOST_SEEDS = 3, 6
+SEEDS_END = 1 << 63
 SMALL_ROWS = 16
 SMALL_UPDATES = 400
 
@@ -51,20 +52,21 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
         RecipeError: when recipe and data do not fit, likewise.
     """
     problem = Problem.of(recipe, X, y)
+    prepare(recipe, problem.X, problem.y).network.start()  # what does not fit is said here
     clock.tell("training as it is")
     (first,) = train_all([recipe], problem, FIRST_SHARE * clock.seconds)
     shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
     clock.tell("measuring what can be learned")
     columns = _standardised(_as_trained(first.run, smaller).rows.X)
     (ordinary,) = train_all([reference(recipe, smaller)], smaller, REFERENCE_SHARE * clock.seconds)
-    reach = Reach(learnable(smaller, columns), linear_gain(smaller, columns), ordinary, problem.held_out)
+    reach = Reach(learnable(smaller, columns), linear_gain(smaller, columns), ordinary, problem)
     whole = first.run.stopped != "time budget"
     if cut and whole and first.gain >= reach.goal:
         return _evidence(recipe, problem, [first], reach, "")
     trained = [] if cut else [first]
     seconds = SEEDS_SHARE * clock.seconds
     seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
-    others = [shorter.replace(seed=recipe.seed + k) for k in range(len(trained), seeds)]
+    others = [shorter.replace(seed=(recipe.seed + k) % SEEDS_END) for k in range(len(trained), seeds)]
     clock.tell("training from other seeds")
     return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), reach, cut)
 

@@ -140,6 +140,16 @@ class Problem:
         right = float(np.mean(y == predictions))
         return float((right - constant) / (1 - constant)) if constant < 1 else right
 
+    def error(self, gain: float) -> float:
+        """Return about the standard error of a gain, from the number of judged rows; 0 where they are all there are."""
+        if not self.held_out:
+            return 0.0
+        n = len(self.targets_judged)
+        if self.metric == "accuracy":
+            right = min(max(self.in_metric(gain), 0.0), 1.0)
+            return float(np.sqrt(right * (1 - right) / n) / max(1 - self.constant, 1e-9))
+        return float(np.sqrt(max(1 - gain, 0.0) / n))
+
     def in_metric(self, gain: float) -> float:
         """Return the metric's value for a gain: the accuracy, the area under the curve, or R2."""
         return self.constant + gain * (1 - self.constant)

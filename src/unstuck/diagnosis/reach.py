@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from unstuck.diagnosis.learnable import Learnable
+from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trainings import Trained
 
 LEARNED = 0.85
@@ -23,13 +25,13 @@ class Reach:
         learnable: strong learners that are no networks.
         linear: the best linear model.
         ordinary: a training of an ordinary network, see `changes.reference`.
-        generalises: whether the gain is of other rows than the training's.
+        problem: what it is about.
     """
 
     learnable: Learnable
     linear: Learnable
     ordinary: Trained
-    generalises: bool
+    problem: Problem
 
     @property
     def attainable(self) -> float:
@@ -39,11 +41,16 @@ class Reach:
     @property
     def bent(self) -> bool:
         """Whether a straight line, however good, falls clearly short of what can be gained."""
-        short = 1 - self.linear.gain > STRAIGHT * (1 - self.attainable) and self.generalises
+        short = 1 - self.linear.gain > STRAIGHT * (1 - self.attainable) and self.problem.held_out
         return short and self.attainable - self.linear.gain > 4 * self.learnable.error
 
     @property
+    def error(self) -> float:
+        """The standard error of what can be gained, and of a gain on the judged rows."""
+        return math.hypot(self.learnable.error, self.problem.error(self.attainable))
+
+    @property
     def goal(self) -> float:
-        """The gain from which on a network has learned, but for the standard error of what can be gained."""
-        goal = max(LEARNED * self.attainable, self.linear.gain - BELOW_A_LINE) - self.learnable.error
+        """The gain from which on a network has learned, but for the error with which it is known."""
+        goal = max(LEARNED * self.attainable, self.linear.gain - BELOW_A_LINE) - self.error
         return max(goal, (self.linear.gain + self.attainable) / 2) if self.bent else goal

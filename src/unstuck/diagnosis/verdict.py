@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from unstuck.diagnosis.conclusion import Conclusion, State
-from unstuck.diagnosis.cure import Search
+from unstuck.diagnosis.cure import STRONG, Search
 from unstuck.diagnosis.curves import curves
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
@@ -59,14 +59,17 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
     trials = tuple(search.trials)
     promising = [trial for trial in trials if trial.succeeded and trial.treatment.recipe not in search.refuted]
     better = any(_matters(trial, evidence) for trial in ([cure] if cure is not None else promising))
-    if not better and evidence.share > 0.5:
+    overfitting = any(one.fault == "overfitting" and one.suspicion > STRONG for one in findings)
+    if evidence.gain >= evidence.goal or (not better and not overfitting and evidence.share > 0.5):
         return _healthy(evidence, findings, trials, seconds)
     judged = _judged(findings, search)
     listed = tuple(one for one in judged if one.certainty in ("proven", "contributes") or one.suspicion >= LISTED)
     causes = [one for one in listed if one.certainty in ("proven", "contributes")]
     state: State = "does not learn"
-    if causes and causes[0].fault in ("too_few_steps", "overfitting"):
-        state = "needs longer" if causes[0].fault == "too_few_steps" else "overfits"
+    if causes and causes[0].fault == "too_few_steps":
+        state = "needs longer"
+    elif overfitting and (not causes or causes[0].fault == "overfitting"):
+        state = "overfits"
     return Diagnosis(
         state=state,
         verdict=_verdict(evidence, causes, listed, cure, trials),
@@ -89,7 +92,10 @@ def _matters(trial: Trial, evidence: Evidence) -> bool:
 def _judged(findings: Sequence[Finding], search: Search) -> list[Finding]:
     """Return the findings with what the trials say of them, causes first."""
     cure = search.cure
-    cured_by = cure.treatment.faults if cure is not None else ()
+    cured_by: list[str] = []
+    if cure is not None:
+        cured_by += [finding.fault for finding, _ in cure.treatment.parts]
+        cured_by += [finding.fault for finding in cure.treatment.also if finding.suspicion >= LISTED]
     alone: dict[str, list[Trial]] = {}
     for trial in search.trials:
         if len(trial.treatment.parts) == 1 and not trial.fresh:
@@ -98,7 +104,8 @@ def _judged(findings: Sequence[Finding], search: Search) -> list[Finding]:
     judged = []
     for finding in findings:
         if finding.fault in cured_by:
-            judged.append(finding.judged("proven" if len(cured_by) == 1 else "contributes"))
+            alone_enough = cure is not None and len(cure.treatment.parts) == 1
+            judged.append(finding.judged("proven" if alone_enough else "contributes"))
         elif finding.fault in alone and not any(trial.succeeded for trial in alone[finding.fault]) and cure is not None:
             judged.append(finding.judged("not the cause"))
         else:

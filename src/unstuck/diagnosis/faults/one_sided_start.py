@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from unstuck.diagnosis.evidence import Evidence
@@ -12,7 +14,9 @@ from unstuck.diagnosis.finding import Finding
 def examine(evidence: Evidence) -> Finding | None:
     """See whether a layer's weights have no mean near zero, or its biases start far from it."""
     layers = [
-        layer for layer in evidence.start.layers if 0.5 < layer.one_sided < 1 - 1e-6 and layer.inputs * layer.units >= 8
+        layer
+        for layer in evidence.start.layers
+        if max(0.5, 4 / math.sqrt(layer.inputs * layer.units)) < layer.one_sided < 1 - 1e-6
     ]
     w = evidence.network.start()
     biases = [float(np.abs(layer.b(w)).max()) if layer.has_bias else 0.0 for layer in evidence.network.dense]

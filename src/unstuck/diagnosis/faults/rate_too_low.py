@@ -31,6 +31,9 @@ def examine(evidence: Evidence) -> Finding | None:
         suspicion=suspicion,
         fixes=(
             Fix("a higher learning rate", with_best_rate),
-            Fix("a slightly higher learning rate", lambda recipe, problem: with_best_rate(recipe, problem, 0.2)),
+            Fix(
+                "a higher learning rate, a fifth of the sweep's best",
+                lambda recipe, problem: with_best_rate(recipe, problem, 0.2),
+            ),
         ),
     )
