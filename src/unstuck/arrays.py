@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,16 @@ Array: TypeAlias = npt.NDArray[np.floating]
 Precision = Literal["float32", "float64"]
 
 
-def in_precision(values: Array, precision: Precision) -> Array:
-    """Return values, row by row in memory, in that precision.
+def in_precision(values: Any, precision: Precision) -> Any:
+    """Return values, row by row in memory, in that precision; rows of a csr_array remain one.
 
     Raises:
         DataError: when some are too large for it.
     """
     with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(values, dtype=precision)
-    if not np.isfinite(converted).all():
+        is_array = isinstance(values, np.ndarray)
+        converted = np.ascontiguousarray(values, dtype=precision) if is_array else values.astype(precision)
+    if not np.isfinite(converted if is_array else converted.data).all():
         raise DataError(
             f"values as large as {np.abs(values).max():.3g} do not fit into {precision}: scale them, "
             'Inputs(scaling="standard") and Targets(scaling="standard"), or write precision="float64"'

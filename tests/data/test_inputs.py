@@ -8,6 +8,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.sparse import csc_array, csr_array, csr_matrix
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -240,12 +241,23 @@ def test_data_that_cannot_be_used(bad, message):
         one_hot.fit(bad)
 
 
-@pytest.mark.filterwarnings("ignore:Sparse")
-def test_sparse_matrices_are_refused():
-    from scipy.sparse import csr_array
+@pytest.mark.parametrize("container", [csr_array, csr_matrix, csc_array])
+def test_sparse_rows_stay_sparse_unless_they_are_scaled(container):
+    rows = container(np.diag([1.0, 2, 3]))
+    kept = Inputs().fit(rows).transform(rows)
+    assert isinstance(kept, csr_array)
+    np.testing.assert_array_equal(kept.toarray(), rows.toarray())
+    scaled = Inputs(scaling="standard").fit(rows).transform(rows)
+    np.testing.assert_allclose(scaled, StandardScaler().fit_transform(rows.toarray()))
 
-    with pytest.raises(DataError, match=r"X.toarray\(\)"):
-        Inputs().fit(csr_array(np.eye(2)))
+
+def test_sparse_rows_are_checked():
+    with pytest.raises(DataError, match=r"1 infinite or missing values"):
+        Inputs().fit(csr_array(np.diag([1.0, np.nan])))
+    with pytest.raises(DataError, match=r"complex"):
+        Inputs().fit(csr_array(np.diag([1j, 1])))
+    with pytest.raises(DataError, match=r"X has 3 columns, but the training data had 2"):
+        Inputs().fit(csr_array(np.eye(2))).transform(csr_array(np.eye(3)))
 
 
 def test_infinite_values_are_refused_even_where_missing_ones_are_not():

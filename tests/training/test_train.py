@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from unstuck import (
     SGD,
@@ -27,6 +28,7 @@ from unstuck import (
     check_gradient,
     train,
 )
+from unstuck.data import sparse
 from unstuck.engines import ENGINES, backprop
 from unstuck.engines.engine import Descent
 from unstuck.random import batch_order
@@ -490,10 +492,26 @@ def test_bad_features(bad_X, message):
 
 
 def test_sparse_features():
-    from scipy.sparse import csr_array
+    run, dense = (train(LINEAR, rows, NUMBERS, progress=False) for rows in (csr_array(X), X))
+    assert (run.final_parameters == dense.final_parameters).all()
+    np.testing.assert_array_equal(run.predict(csr_array(X)), dense.predict(X))
 
-    with pytest.raises(DataError, match="toarray"):
-        train(LINEAR, csr_array(X), NUMBERS)
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"shuffle": False}, {"stop_at_loss": 0.8}, {"optimizer": SGD(1e9)}])
+def test_sparse_features_too_large_for_an_array_give_the_same(engine, weighted, changes, monkeypatch):
+    recipe = LINEAR.replace(layers=[Dense(5, "tanh"), Dropout(0.2), Dense(1)], validation_fraction=0.2, **changes)
+    options = {"sample_weight": random.uniform(0, 2, 50) if weighted else None, "engine": engine, "progress": False}
+    dense = train(recipe, X, NUMBERS, **options)
+    monkeypatch.setattr(sparse, "DENSE_BYTES", 400)  # 16 rows
+    run = train(recipe, csr_array(X), NUMBERS, **options)
+    assert (run.stopped, run.failure) == (dense.stopped, dense.failure)
+    np.testing.assert_allclose(run.final_parameters, dense.final_parameters, rtol=1e-12)
+    assert len(run.history) == len(dense.history)
+    for column in set(run.history.columns) - {"seconds"} if len(run.history) else ():
+        np.testing.assert_allclose(run.history[column], dense.history[column], rtol=1e-9)
+    np.testing.assert_allclose(run.outputs(csr_array(X)), run.outputs(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from unstuck.arrays import Array
 from unstuck.data.missing import Missing, check_numbers, check_texts, fit_replacements
 from unstuck.data.scaling import Scaling, fit_scaling
+from unstuck.data.sparse import dense, is_sparse, sparse_numbers
 from unstuck.data.tables import as_table, column_kinds, default_names, number_array, number_columns
 from unstuck.description import Description, described
 from unstuck.errors import DataError, RecipeError, did_you_mean
@@ -54,6 +55,12 @@ class Inputs(Description):
             DataError: when X is empty, holds infinite or missing values, has a wrong type or shape, or holds text that
                 `categories` does not allow.
         """
+        if is_sparse(X):
+            X = sparse_numbers(X)
+            if self.scaling == "none" and min(X.shape):
+                fill = (0.0,) * X.shape[1] if self.missing != "error" else ()
+                return FittedInputs(self, False, default_names(X.shape[1]), fill, (), (), {}, ())
+            X = dense(X)
         table = as_table(X)
         if table is None:
             numbers = number_array(X)
@@ -134,7 +141,8 @@ class FittedInputs(Description):
     def transform(self, X: Any) -> Array:
         """Return the network's inputs (n, columns), in the order of `feature_names`.
 
-        They are float64, except that an array of float32 with nothing to be done to it is returned as it is. A table's
+        They are float64, except that an array of float32 with nothing to be done to it is returned as it is, and
+        sparse rows, unless they are scaled, as a csr_array. A table's
         columns may come in any order, with others among them. A category that the training did not have is all zeros.
 
         Args:
@@ -143,6 +151,11 @@ class FittedInputs(Description):
         Raises:
             DataError: when X lacks columns, is empty, or holds values that `fit` would refuse.
         """
+        if is_sparse(X):
+            X = sparse_numbers(X)
+            if not self.scale and not self.levels and X.shape[1] == len(self.numbers):
+                return X
+            X = dense(X)
         table = as_table(X)
         if table is None:
             numbers = self._from_array(X)

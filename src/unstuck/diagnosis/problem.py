@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
+from unstuck.data.sparse import dense
 from unstuck.data.splits import hold_out
 from unstuck.data.tables import as_table
 from unstuck.functions.losses import Hinge
@@ -73,7 +74,7 @@ class Problem:
         Raises:
             DataError: when the data cannot be used.
         """
-        X, y = matched(X, y, "training")
+        X, y = matched(dense(X), y, "training")
         classes, one_hot = classes_of(recipe, y)
         kept = held = np.arange(len(y))
         held_out = len(y) >= FEW_ROWS and not _repetitive(X)

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
+from unstuck.data.sparse import dense, is_sparse
 from unstuck.functions.optimizers import Memory
 from unstuck.network import Network
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as an engine takes them: X (n, i), Y (n, o), row weights (n,) or None; all of the recipe's precision."""
+    """Rows as an engine takes them: X (n, i), Y (n, o), row weights (n,) or None; all of the recipe's precision.
 
-    X: Array
+    X is an array, or a csr_array where it is mostly zeros and too large for one: `data/sparse.py`.
+    """
+
+    X: Any
     Y: Array
     weights: Array | None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.Y)
+
+    def dense(self) -> Rows:
+        """Return the rows with X as an array."""
+        return replace(self, X=dense(self.X)) if is_sparse(self.X) else self
 
     def pick(self, chosen: npt.NDArray[np.int64]) -> Rows:
         """Return the rows of these numbers."""
@@ -97,6 +105,7 @@ class Engine(Protocol):
     """
 
     name: str
+    network: Network
 
     def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False): ...
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import fields
+import time
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy.typing as npt
 
 from unstuck import _native
 from unstuck.arrays import Array
+from unstuck.data.sparse import is_sparse
 from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Poll, Progress, Rows, UnitSignals
-from unstuck.engines.reference import first_failure
+from unstuck.engines.reference import evaluate_parts, first_failure
 from unstuck.engines.signals import norms_of_layers
 from unstuck.functions.optimizers import LBFGS, Optimizer
 from unstuck.functions.penalties import MaxNorm
@@ -22,6 +24,18 @@ from unstuck.network import DenseLayer, DropoutLayer, Network
 
 POLL_SECONDS = 0.05
 """The compiled code asks after so long whether to go on."""
+
+
+@dataclass
+class Done:
+    """What several calls of the compiled code did, as `_native.Done` tells it of one."""
+
+    steps: int
+    cost_sum: float
+    rows: int
+    failed: bool = False
+    finite_cost: bool = True
+    reached: bool = False
 
 
 class NativeEngine:
@@ -32,7 +46,7 @@ class NativeEngine:
     def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False):
         self.network, self.rows, self.signals = network, rows, signals
         self.batches = Batches(network.recipe, rows)
-        self._trainer = self._make_trainer()
+        self._trainer = self._make_trainer(tiny=not is_sparse(rows.X))
         self._threads = threads or thread_count()
         self._slot_names = slot_names(network.recipe.optimizer)
 
@@ -63,15 +77,18 @@ class NativeEngine:
 
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
-        g = np.empty_like(w)
-        return self._trainer.cost_and_gradient(self.rows.X, self.rows.Y, self.rows.weights, g, self._threads), g
+        g, rows = np.empty_like(w), self.rows.dense()
+        return self._trainer.cost_and_gradient(rows.X, rows.Y, rows.weights, g, self._threads), g
 
     def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
+        if is_sparse(rows.X):
+            return evaluate_parts(self, w, rows)
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
         A = np.empty_like(rows.Y)
         return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads), A
 
     def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+        rows = rows.dense()
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
         A, widths = np.empty_like(rows.Y), [layer.outputs for layer in self.network.dense]
         slopes, means, spreads = np.empty(sum(widths)), np.empty(len(widths)), np.empty(len(widths))
@@ -102,20 +119,69 @@ class NativeEngine:
         rows_seen: int,
         seconds: float,
         trainer: _native.TrainerFloat32 | None = None,
+    ) -> _native.Done | Done:
+        batches, target = self.batches, self.network.recipe.stop_at_loss
+        least = -math.inf if target is None else target
+        how = (seconds, trainer or self._trainer)
+        if is_sparse(self.rows.X):
+            return self._run_sparse(t, earlier, rates, Done(0, cost_sum, rows_seen), least, *how)
+        return self._call(
+            self.rows, batches.size, batches.shuffled, t, earlier, rates, cost_sum, rows_seen, least, *how
+        )
+
+    def _run_sparse(
+        self,
+        t: int,
+        earlier: int,
+        rates: npt.NDArray[np.float64],
+        done: Done,
+        target: float,
+        seconds: float,
+        trainer: _native.TrainerFloat32,
+    ) -> Done:
+        """Do the same with rows that are sparse: a call for each mini-batch, made dense for it."""
+        per_epoch, until = self.batches.per_epoch, time.monotonic() + seconds
+        while done.steps < len(rates) and not (done.failed or done.reached) and time.monotonic() < until:
+            now = t + done.steps
+            if now % per_epoch == 0:
+                done.cost_sum, done.rows = 0.0, 0
+            batch = self.batches.of_update(now).dense()
+            rate = rates[done.steps : done.steps + 1]
+            one = self._call(batch, len(batch), False, now, earlier, rate, 0.0, 0, -math.inf, math.inf, trainer)
+            done.failed, done.finite_cost = one.failed, one.finite_cost
+            if not one.failed:
+                done.steps += 1
+                done.cost_sum += one.cost_sum
+                done.rows += one.rows
+                done.reached = (now + 1) % per_epoch == 0 and done.cost_sum / done.rows <= target
+        return done
+
+    def _call(
+        self,
+        rows: Rows,
+        batch_size: int,
+        shuffled: bool,
+        t: int,
+        earlier: int,
+        rates: npt.NDArray[np.float64],
+        cost_sum: float,
+        rows_seen: int,
+        target: float,
+        seconds: float,
+        trainer: _native.TrainerFloat32,
     ) -> _native.Done:
-        rows, batches, target = self.rows, self.batches, self.network.recipe.stop_at_loss
-        return (trainer or self._trainer).steps(
+        return trainer.steps(
             rows.X,
             rows.Y,
             rows.weights,
-            batch_size=batches.size,
-            shuffled=batches.shuffled,
+            batch_size=batch_size,
+            shuffled=shuffled,
             t=t,
             earlier=earlier,
             rates=rates,
             cost_sum=cost_sum,
             rows_seen=rows_seen,
-            target=-math.inf if target is None else target,
+            target=target,
             seconds=seconds,
             threads=self._threads,
             notes_gradients=self.signals,

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
+from unstuck.data.sparse import dense_parts, is_sparse
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Failure, Poll, Progress, Rows, UnitSignals
+from unstuck.engines.engine import Descent, Engine, Failure, Poll, Progress, Rows, UnitSignals
 from unstuck.engines.signals import norms_of_layers
 from unstuck.functions.optimizers import LBFGS
 from unstuck.network import DenseLayer, DropoutLayer, Network
@@ -34,7 +35,7 @@ class ReferenceEngine:
             for rate in rates.tolist():
                 if poll(progress.steps):
                     break
-                batch = self.batches.of_update(descent.t)
+                batch = self.batches.of_update(descent.t).dense()
                 cost, g = cost_and_gradient(
                     self.network, descent.w, batch.X, batch.Y, batch.weights, descent.earlier + descent.t
                 )
@@ -60,16 +61,19 @@ class ReferenceEngine:
         return target is not None and epoch_ends and descent.cost_sum / descent.rows_seen <= target
 
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
-        rows = self.rows
+        rows = self.rows.dense()
         with np.errstate(all="ignore"):
             return cost_and_gradient(self.network, w, rows.X, rows.Y, rows.weights)
 
     def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
+        if is_sparse(rows.X):
+            return evaluate_parts(self, w, rows)
         with np.errstate(all="ignore"):
             traces = forward(self.network, w, rows.X)
             return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a
 
     def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+        rows = rows.dense()
         with np.errstate(all="ignore"):
             traces = forward(self.network, w, rows.X)
             dense = [
@@ -84,7 +88,7 @@ class ReferenceEngine:
 
     def gradient_norms(self, descent: Descent) -> Array:
         t = descent.t - 1
-        batch = self.batches.of_update(t)
+        batch = self.batches.of_update(t).dense()
         mode = None if isinstance(self.network.recipe.optimizer, LBFGS) else descent.earlier + t
         g = cost_and_gradient(self.network, descent.previous, batch.X, batch.Y, batch.weights, mode)[1]
         return norms_of_layers(self.network, g)
@@ -109,12 +113,26 @@ class ReferenceEngine:
 def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
     """Return A (n, o) for X (n, i), in evaluation mode, a bounded number of rows at a time."""
     with np.errstate(all="ignore"):
-        parts = [forward(network, w, X[k : k + CHUNK])[-1].a for k in range(0, max(1, len(X)), CHUNK)]
+        parts = [forward(network, w, part)[-1].a for _, part in dense_parts(X, CHUNK)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def evaluate_parts(engine: Engine, w: Array, rows: Rows) -> tuple[float, Array]:
+    """Return what `engine.evaluate` does, of sparse rows, which are made dense part by part."""
+    loss, cost, total, outputs = engine.network.recipe.loss, 0.0, 0.0, []
+    for place, X in dense_parts(rows.X, CHUNK):
+        weights = None if rows.weights is None else rows.weights[place]
+        row_weight = float(len(X) if weights is None else weights.sum(dtype=np.float64))
+        part_cost, A = engine.evaluate(w, Rows(X, rows.Y[place], weights))
+        cost += part_cost * row_weight if loss.rows == "mean" else part_cost
+        total += row_weight
+        outputs.append(A)
+    return (cost / (total or 1) if loss.rows == "mean" else cost), np.concatenate(outputs)
 
 
 def first_failure(network: Network, descent: Descent, batch: Rows, training: bool = True) -> Failure:
     """Walk forward and then backward over a batch whose cost or gradient is not finite; name the first culprit."""
+    batch = batch.dense()
     traces = forward(network, descent.w, batch.X, descent.earlier + descent.t if training else None)
     for trace in traces:
         for what, values in (("pre-activations", trace.z), ("activations", trace.a)):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs, Inputs
+from unstuck.data.sparse import dense, dense_parts
 from unstuck.data.targets import FittedTargets, Targets
 from unstuck.engines.backprop import forward
 from unstuck.engines.reference import CHUNK, evaluate_outputs
@@ -154,7 +155,7 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """Forget what was learned."""
         self.n_layers_, self.n_outputs_, self.out_activation_ = len(widths), widths[-1], name_of(output)
         self.n_iter_ = self.t_ = 0
-        self._inputs = None if self.input_scaling == "none" else Inputs(self.input_scaling).fit(_dense(X))
+        self._inputs = None if self.input_scaling == "none" else Inputs(self.input_scaling).fit(X)
         self._seen = self._optimizer = None
 
     def _check_widths(self, widths: list[int]) -> None:
@@ -232,16 +233,14 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         hidden = network.dense[:-1]
         if not -len(hidden) <= layer < len(hidden):
             raise OptionError(f"there is no hidden layer {layer}: there are {len(hidden)}, counted from 0")
-        return np.concatenate([_activations(network, w, X[k : k + CHUNK], hidden[layer]) for k in _chunks(X)])
+        return np.concatenate([_activations(network, w, part, hidden[layer]) for _, part in dense_parts(X, CHUNK)])
 
     @property
     def _n_features_out(self) -> int:
         return len(self.intercepts_[-2]) if len(self.intercepts_) > 1 else 0
 
-    def _scaled(self, X: Any) -> Array:
-        X = _dense(X)
-        inputs: FittedInputs | None = self._inputs
-        return X if inputs is None else inputs.transform(X)
+    def _scaled(self, X: Any) -> Any:
+        return X if self._inputs is None else self._inputs.transform(X)
 
     @property
     def validation_loss_curve_(self) -> list[float]:
@@ -266,20 +265,12 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             if not hasattr(self, "data_"):
                 raise OptionError("there are no training rows to look at: fit with keep_data=True, or pass X and y")
             X, y = self.data_
-        return diagnose(self.recipe_, _dense(X), y, **options)
+        return diagnose(self.recipe_, dense(X), y, **options)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _dense(X: Any) -> Any:
-    return X.toarray() if hasattr(X, "toarray") else X
-
-
-def _chunks(X: Array) -> range:
-    return range(0, max(1, len(X)), CHUNK)
 
 
 def _activations(network: Network, w: Array, X: Array, layer: DenseLayer) -> Array:

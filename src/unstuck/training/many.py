@@ -52,7 +52,7 @@ def train_many(
 
     Args:
         recipes: the recipes; or one, together with `seeds`.
-        X: features, an array (n, i) or a table of n rows.
+        X: features, an array or SciPy sparse array (n, i), or a table of n rows.
         y: targets, n labels or numbers, or an array (n, o).
         seeds: the seeds, in place of the recipe's own; or how many: recipe.seed, recipe.seed + 1, ...
         validation: rows of your own, (X, y) or (X, y, sample_weight), in place of the recipes' validation_fraction.

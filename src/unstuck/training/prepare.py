@@ -11,11 +11,13 @@ import numpy as np
 
 from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs
+from unstuck.data.sparse import dense, is_small, is_sparse, sparse_numbers
 from unstuck.data.splits import hold_out
 from unstuck.data.tables import as_table, number_array
 from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.engine import Rows
 from unstuck.errors import DataError, RecipeError
+from unstuck.functions.optimizers import LBFGS
 from unstuck.metrics import CLASSIFICATION, REGRESSION
 from unstuck.network import Network
 from unstuck.recipe import Recipe
@@ -38,7 +40,9 @@ class Prepared:
         """Return a hash of everything an engine sees, to recognise the same data again."""
         digest = hashlib.sha256()
         for rows in filter(None, (self.rows, self.validation)):
-            for array in (rows.X, rows.Y, rows.weights):
+            X = rows.X
+            stored = (X.data, X.indices, X.indptr) if is_sparse(X) else (X,)
+            for array in (*stored, rows.Y, rows.weights):
                 if array is not None:
                     digest.update(f"{array.shape}{array.dtype}".encode())
                     digest.update(np.ascontiguousarray(array).data)
@@ -110,23 +114,28 @@ class Preparations:
 
 def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None) -> Rows:
     X, Y = in_precision(inputs.transform(X), recipe.precision), in_precision(targets.transform(y), recipe.precision)
+    if is_sparse(X) and (is_small(X) or isinstance(recipe.optimizer, LBFGS)):
+        X = dense(X)
     return Rows(X, Y, None if weights is None else in_precision(weights, recipe.precision))
 
 
 def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
-    """Return X as a polars table or an array, and y as an array of as many rows.
+    """Return X as a polars table, an array or a csr_array, and y as an array of as many rows.
 
     Raises:
         DataError: when they are neither, without rows, or of different numbers of rows.
     """
     table = as_table(X)
-    X = number_array(X) if table is None else table
-    if not len(X):
+    if table is not None:
+        X = table
+    else:
+        X = sparse_numbers(X) if is_sparse(X) else number_array(X)
+    if not X.shape[0]:
         raise DataError(f"the {which} data have no rows: X has shape {X.shape}")
     y = as_targets(y)
-    if len(X) != len(y):
+    if X.shape[0] != len(y):
         raise DataError(
-            f"the {which} data have {len(X):,} rows of features and {len(y):,} targets; each row needs one target. "
+            f"the {which} data have {X.shape[0]:,} rows of features and {len(y):,} targets; each row needs one target. "
             "If samples are in the columns of X, pass X.T"
         )
     return X, y

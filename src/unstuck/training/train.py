@@ -51,7 +51,7 @@ def train(
 
     Args:
         recipe: everything that determines the training.
-        X: features, an array (n, i) or a table of n rows.
+        X: features, an array or SciPy sparse array (n, i), or a table of n rows.
         y: targets, n labels or numbers, or an array (n, o).
         validation: rows of your own, (X, y) or (X, y, sample_weight), in place of the recipe's validation_fraction.
         sample_weight: a weight for each row, n numbers.
