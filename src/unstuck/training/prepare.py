@@ -125,11 +125,7 @@ def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
     Raises:
         DataError: when they are neither, without rows, or of different numbers of rows.
     """
-    table = as_table(X)
-    if table is not None:
-        X = table
-    else:
-        X = sparse_numbers(X) if is_sparse(X) else number_array(X)
+    X = _table_or_numbers(X)
     if not X.shape[0]:
         raise DataError(f"the {which} data have no rows: X has shape {X.shape}")
     y = as_targets(y)
@@ -139,6 +135,13 @@ def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
             "If samples are in the columns of X, pass X.T"
         )
     return X, y
+
+
+def _table_or_numbers(X: Any) -> Any:
+    table = as_table(X)
+    if table is not None:
+        return table
+    return sparse_numbers(X) if is_sparse(X) else number_array(X)
 
 
 def _check_metrics(recipe: Recipe, targets: FittedTargets) -> None:
