@@ -45,7 +45,9 @@ def adult(seed: int) -> Split:
 def covtype(seed: int) -> Split:
     """100,000 rows drawn by the seed, of which a fifth tests."""
     table = pl.read_parquet(_folder() / "covtype.parquet").sample(COVTYPE_ROWS, seed=seed)
-    return _split(table.drop("Cover_Type").to_numpy().astype(float), table["Cover_Type"].to_numpy() - 1, seed, True)
+    return _split(
+        table.drop("Cover_Type").to_numpy().astype(float), table["Cover_Type"].to_numpy().astype(int) - 1, seed, True
+    )
 
 
 def california(seed: int) -> Split:

@@ -186,7 +186,7 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                     "partial_fit does not support early_stopping=True without rows to score: pass "
                     "validation=(X_validation, y_validation)"
                 )
-            examples, held = hold_out(examples, self.validation_fraction, random, self._stratified)
+            examples, held = hold_out(examples, float(self.validation_fraction), random, self._stratified)
         rows = examples.X.shape[0]
         if self.batch_size != "auto" and self.batch_size > rows:
             warnings.warn(f"batch_size={self.batch_size} is more than the {rows} rows: it is cut to them", stacklevel=4)
