@@ -246,6 +246,18 @@ def test_a_warm_start_restores_the_best_of_all_its_fits():
 
 
 @quiet
+def test_rows_to_score_need_not_show_every_class():
+    model = MLPClassifier(**QUICK, warm_start=True)
+    for _ in range(2):
+        model.fit(X, Y, validation=(X[:60], Y[:60]))
+    assert len(model.validation_scores_) == 2 * QUICK["max_iter"]
+    with pytest.raises(ValueError, match=r"classes \[3 4\] that are not in"):
+        model.fit(X, Y, validation=(X[:60], Y[:60] + 3))
+    with pytest.raises(ValueError, match=r"\(X, y, sample_weight\); got ndarray"):
+        model.fit(X, Y, validation=X)
+
+
+@quiet
 def test_callbacks_see_each_epoch_and_can_end_the_training():
     seen = []
     model = fitted(callbacks=[lambda row, w: seen.append(row["loss"]) or len(seen) == 7])

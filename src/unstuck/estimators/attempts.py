@@ -64,10 +64,12 @@ class Attempt(NamedTuple):
 
     @property
     def merit(self) -> float:
-        """The higher, the better: the best score on held-out rows, or else minus the last loss."""
+        """The higher, the better: the score on held-out rows, the best one where they decide, or else minus the loss."""
         if self.run.stopped == "diverged":
             return -math.inf
-        return self.seen.best_score if self.seen.score else -self.seen.losses[-1]
+        if not self.seen.scores:
+            return -self.seen.losses[-1]
+        return self.seen.best_score if self.seen.by_score else self.seen.scores[-1]
 
 
 def attempt(model: MultilayerPerceptron, task: Task, w: Array | None, random: np.random.RandomState) -> Attempt:

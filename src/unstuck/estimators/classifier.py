@@ -19,7 +19,7 @@ from unstuck.arrays import Array
 from unstuck.data.targets import FittedTargets, Targets
 from unstuck.errors import DataError
 from unstuck.estimators.parameters import CONSTRAINTS, keep
-from unstuck.estimators.perceptron import DTYPES, MultilayerPerceptron, _goes_on
+from unstuck.estimators.perceptron import DTYPES, MultilayerPerceptron, Purpose, goes_on
 from unstuck.functions.losses import Loss
 
 
@@ -142,7 +142,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     ):
         keep(self, locals())
 
-    @available_if(_goes_on)  # type: ignore[untyped-decorator]  # scikit-learn has no types
+    @available_if(goes_on)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, validation: Any = None
     ) -> Self:
@@ -170,20 +170,20 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
+    def _checked(self, X: Any, y: Any, purpose: Purpose, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=DTYPES, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or (reset and not incremental):
+        if not hasattr(self, "classes_") or (reset and purpose == "fit"):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._check_classes(unique_labels(y))
+            self._check_classes(unique_labels(y), all_of_them=self.warm_start and purpose != "held")
         return X, self._label_binarizer.transform(y).astype(bool)
 
-    def _check_classes(self, classes: npt.NDArray[Any]) -> None:
-        """Refuse rows of classes that the network has no outputs for."""
-        if self.warm_start and set(classes) != set(self.classes_):
+    def _check_classes(self, classes: npt.NDArray[Any], all_of_them: bool) -> None:
+        """Refuse rows of classes that the network has no outputs for, or, if so wanted, that lack one it has."""
+        if all_of_them and set(classes) != set(self.classes_):
             raise DataError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
                 f"got {self.classes_}, `y` has {classes}"

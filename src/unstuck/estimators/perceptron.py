@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +40,11 @@ from unstuck.network import DenseLayer, Network
 from unstuck.recipe import Recipe
 
 DTYPES = (np.float64, np.float32)
+Purpose = Literal["fit", "partial_fit", "held"]
+"""What rows are for: to train on, or held out to score."""
 
 
-def _goes_on(estimator: Any) -> bool:
+def goes_on(estimator: Any) -> bool:
     """Tell whether an estimator has partial_fit, which a full-batch method cannot offer."""
     if is_full_batch(estimator):
         raise AttributeError('"lbfgs" takes all rows at once and has no partial_fit; choose "adam" or "sgd"')
@@ -60,8 +62,8 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     # ---- what a subclass says ------------------------------------------------------------------------------------
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
-        """Return X and the targets Y (n, o)."""
+    def _checked(self, X: Any, y: Any, purpose: Purpose, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
+        """Return X and the targets Y (n, o); with `reset` their columns are those of all later calls."""
         raise NotImplementedError
 
     def _coded(self, Y: npt.NDArray[Any], loss: Loss) -> tuple[npt.NDArray[Any], Targets]:
@@ -110,7 +112,7 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         """
         return self._fit(X, y, sample_weight, validation, incremental=False)
 
-    @available_if(_goes_on)  # type: ignore[untyped-decorator]  # scikit-learn has no types
+    @available_if(goes_on)  # type: ignore[untyped-decorator]  # scikit-learn has no types
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation: Any = None) -> Self:
         """Go on for one epoch on rows X with targets y; the arguments are those of `fit`.
 
@@ -123,7 +125,7 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self._validate_params()
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         data = X, y
-        X, Y = self._checked(X, y, incremental, reset=first)
+        X, Y = self._checked(X, y, "partial_fit" if incremental else "fit", reset=first)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         examples = Examples(X, Y, self._row_weights(Y, weights))
         widths = [X.shape[1], *hidden_sizes(self.hidden_layer_sizes), Y.shape[1]]
@@ -197,7 +199,7 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             return None
         if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
             raise DataError(f"validation must be (X, y) or (X, y, sample_weight); got {type(validation).__name__}")
-        X, Y = self._checked(validation[0], validation[1], incremental=True, reset=False)
+        X, Y = self._checked(validation[0], validation[1], "held", reset=False)
         weights = _check_sample_weight(validation[2], X) if len(validation) == 3 else None
         return Examples(X, Y, weights)
 

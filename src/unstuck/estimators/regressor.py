@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from unstuck.arrays import Array
 from unstuck.data.targets import FittedTargets, Targets
 from unstuck.estimators.parameters import CONSTRAINTS, keep
-from unstuck.estimators.perceptron import DTYPES, MultilayerPerceptron
+from unstuck.estimators.perceptron import DTYPES, MultilayerPerceptron, Purpose
 from unstuck.functions.losses import Loss
 
 
@@ -93,7 +93,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc] 
         numbers = self._in_units(self._outputs(X))
         return numbers.ravel() if numbers.shape[1] == 1 else numbers
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
+    def _checked(self, X: Any, y: Any, purpose: Purpose, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
         X, y = validate_data(
             self,
             X,
