@@ -19,9 +19,9 @@ from benchmarks import floors, report, workloads
 from benchmarks.candidate import Candidate, Unavailable
 from benchmarks.peers import PEERS
 from benchmarks.report import Row
-from unstuck.engines import ENGINES, choose_engine
+from unstuck.engines import ENGINES, NativeEngine
 
-OURS = choose_engine("auto").name
+OURS = NativeEngine.name
 PILOT_UPDATES = 100
 SECONDS = 1.0
 """A training that would take longer is scaled down, unless a scale is given."""

@@ -64,7 +64,7 @@ class Attempt(NamedTuple):
 
     @property
     def merit(self) -> float:
-        """The higher, the better: the score on held-out rows, the best one where they decide, or else minus the loss."""
+        """The higher, the better: the score on held-out rows, the best one where they decide, else minus the loss."""
         if self.run.stopped == "diverged":
             return -math.inf
         if not self.seen.scores:
