@@ -53,7 +53,7 @@ def difference(ours: np.ndarray, theirs: np.ndarray) -> str:
     """Return the mean of the paired differences, its standard error, and whether we are behind, by a paired t-test."""
     paired = ours - theirs
     error = paired.std(ddof=1) / math.sqrt(len(paired))
-    behind = paired.mean() < 0 and ttest_rel(ours, theirs).pvalue < SIGNIFICANT
+    behind = bool(paired.mean() < 0 and ttest_rel(ours, theirs).pvalue < SIGNIFICANT)
     return f"{paired.mean():+.4f} ± {error:.4f}" + " behind" * behind
 
 
