@@ -142,14 +142,14 @@ FAULTY = {
     "rate_decay": Case(TWO.replace(schedule=ExponentialDecay(0.2)), *quadrants()),
     "early_stop": Case(TWO.replace(stop_at_loss=0.66), *quadrants()),
     "batch_size": Case(
-        TWO.replace(batch_size="full", optimizer=Adam(0.003), epochs=30),
+        TWO.replace(batch_size="full", optimizer=Adam(0.003), epochs=8),
         *quadrants(1200),
         ("batch_size", "too_few_steps"),
     ),
     "optimizer": Case(TWO.replace(optimizer=Adam(0.003, epsilon=10.0)), *quadrants()),
     "rate_too_high": Case(TWO.replace(optimizer=SGD(300.0)), *quadrants()),
     "rate_too_low": Case(TWO.replace(optimizer=SGD(1e-6)), *quadrants()),
-    "too_few_steps": Case(TWO.replace(epochs=4, optimizer=Adam(0.003)), *quadrants()),
+    "too_few_steps": Case(TWO.replace(epochs=1, optimizer=Adam(0.003)), *quadrants()),
 }
 """Each named for the fault that is in it."""
 

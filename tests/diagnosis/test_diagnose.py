@@ -127,7 +127,7 @@ def test_xor_on_its_saddle_before_the_drop_needs_longer():
 def test_a_few_epochs_are_too_few():
     found = diagnosis_of("too_few_steps")
     assert found.state == "needs longer"
-    assert found.changes == (f"epochs: 4 -> {found.cure.epochs}",)
+    assert found.changes == (f"epochs: 1 -> {found.cure.epochs}",)
 
 
 def test_overfitting_is_said_as_such():

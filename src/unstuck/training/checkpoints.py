@@ -26,6 +26,7 @@ from unstuck.training.prepare import Prepared
 from unstuck.training.state import State
 
 FORMAT = "unstuck checkpoint 1"
+MOST_UPDATES = 1 << 62
 OF_DESCENT = ("t", "cost_sum", "rows_seen", "earlier")
 OF_STATE = ("best_loss", "best_epoch", "loss_to_beat", "waited", "seconds", "stopped")
 
@@ -134,7 +135,11 @@ class Checkpoint:
                     f"{name} is {found[name].shape} of {found[name].dtype}, not {array.shape} of {array.dtype}"
                 )
         steps = network.recipe.epochs * -(-n // network.recipe.rows_per_batch(n))
-        counts = {"t": (descent.t, steps), "rows_seen": (descent.rows_seen, n)}
+        counts = {
+            "t": (descent.t, steps),
+            "rows_seen": (descent.rows_seen, n),
+            "earlier": (descent.earlier, MOST_UPDATES),
+        }
         counts |= {name: (getattr(state, name), network.recipe.epochs) for name in ("best_epoch", "waited")}
         for name, (count, most) in counts.items():
             if not isinstance(count, int) or not 0 <= count <= most:
