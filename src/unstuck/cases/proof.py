@@ -10,6 +10,7 @@ import numpy as np
 from unstuck.cases.case import Case
 from unstuck.diagnosis.diagnose import diagnose
 from unstuck.diagnosis.finding import Finding, Fix
+from unstuck.diagnosis.trainings import seeds_after
 from unstuck.diagnosis.trials import Treatment, Trial, run_trials
 from unstuck.diagnosis.verdict import Diagnosis
 
@@ -61,6 +62,6 @@ def prove(case: Case) -> Proof:
         for name, change in case.offered.items()
     ]
     with np.errstate(all="ignore"):
-        seeds = range(evidence.recipe.seed, evidence.recipe.seed + SEEDS)
+        seeds = seeds_after(evidence.recipe, 0, SEEDS)
         trials = run_trials(treatments, evidence.problem, evidence.untreated, seeds, evidence.goal, SECONDS)
     return Proof(diagnosis, tuple(trials))

@@ -1,11 +1,13 @@
 """The search for a cure: single fixes first, then several together, pruned to the smallest set that learns.
 
     1. every fix alone, from one seed; those that learn, from more
-    2. where none does: the most suspicious two, three, ... together, and all of them
-    3. of a set that learns, fixes are left out one after the other as long as it still learns
-    4. the cure and the untreated recipe once more, from fresh seeds
+    2. where what the evidence speaks for most does not learn alone: it, with others
+    3. where none of these does: the most promising two, three, ... together, and all of them
+    4. of a set that learns, fixes are left out one after the other as long as it still learns; what the evidence
+       speaks for strongly is added where it gains clearly more
+    5. the cure and the untreated recipe once more, from fresh seeds
 
-Where several fixes alone make it learn, the one for which the evidence speaks most is the cure.
+Where several make it learn, the one for which the evidence speaks most is the cure.
 """
 
 from __future__ import annotations
@@ -22,12 +24,11 @@ from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.faults import ORDER
 from unstuck.diagnosis.finding import LISTED, Finding, Fix
 from unstuck.diagnosis.reach import LEARNED
-from unstuck.diagnosis.trainings import Clock, Trained, train_all
+from unstuck.diagnosis.trainings import Clock, Trained, seeds_after, train_all
 from unstuck.diagnosis.trials import SURE, Treatment, Trial, pooled, run_trials, treat
 from unstuck.engines.native import thread_count
 from unstuck.recipe import Recipe
 
-SEEDS_END = 1 << 63
 SEEDS = 4
 """A set of fixes is tried from so many."""
 FRESH = 1_000
@@ -188,12 +189,11 @@ class Search:
         if not treatments:
             return []
         self.clock.tell(f"trying {treatments[0].text}" if len(treatments) == 1 else f"trying {len(treatments)} changes")
-        first = self.evidence.recipe.seed + start
         return run_trials(
             treatments,
             self.evidence.problem,
             self.evidence.untreated,
-            [seed % SEEDS_END for seed in range(first, first + seeds)],
+            seeds_after(self.evidence.recipe, start, seeds),
             self.goal,
             share * self.clock.left,
         )
@@ -239,6 +239,5 @@ class Search:
         evidence = self.evidence
         one = max(1e-3, float(np.median([trained.run.seconds for trained in evidence.untreated])))
         seeds = int(np.clip(0.1 * self.clock.seconds / one, FEWEST_FRESH, MOST_FRESH))
-        first = evidence.recipe.seed + FRESH
-        recipes = [evidence.recipe.replace(seed=seed % SEEDS_END) for seed in range(first, first + seeds)]
+        recipes = [evidence.recipe.replace(seed=seed) for seed in seeds_after(evidence.recipe, FRESH, seeds)]
         return train_all(recipes, evidence.problem, max(1.0, 0.5 * self.clock.left))

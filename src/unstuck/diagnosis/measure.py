@@ -18,7 +18,7 @@ from unstuck.diagnosis.learnable import learnable, linear_gain
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import sweep
 from unstuck.diagnosis.reach import Reach
-from unstuck.diagnosis.trainings import Clock, Trained, train_all
+from unstuck.diagnosis.trainings import Clock, Trained, seeds_after, train_all
 from unstuck.engines.backprop import forward
 from unstuck.engines.engine import Rows
 from unstuck.functions.optimizers import Adam
@@ -30,7 +30,6 @@ from unstuck.training.prepare import Prepared, prepare
 FIRST_SHARE, SEEDS_SHARE, REFERENCE_SHARE = 0.2, 0.2, 0.15
 """Of the budget, for the first training, those from other seeds, and the ordinary network."""
 FEWEST_SEEDS, MOST_SEEDS = 3, 6
-SEEDS_END = 1 << 63
 SMALL_ROWS = 16
 SMALL_UPDATES = 400
 
@@ -66,7 +65,7 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     trained = [] if cut else [first]
     seconds = SEEDS_SHARE * clock.seconds
     seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
-    others = [shorter.replace(seed=(recipe.seed + k) % SEEDS_END) for k in range(len(trained), seeds)]
+    others = [shorter.replace(seed=seed) for seed in seeds_after(recipe, len(trained), seeds - len(trained))]
     clock.tell("training from other seeds")
     return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), reach, cut)
 

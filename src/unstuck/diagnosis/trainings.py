@@ -45,6 +45,11 @@ def train_all(recipes: Sequence[Recipe], problem: Problem, seconds: float | None
     return [Trained(run, problem.gain(run), problem.fit(run)) for run in runs]
 
 
+def seeds_after(recipe: Recipe, begin: int, count: int) -> list[int]:
+    """Return `count` seeds, of which the first is `begin` after the recipe's own; after the largest comes 0."""
+    return [(recipe.seed + begin + k) % (1 << 63) for k in range(count)]
+
+
 def with_fewer_records(recipe: Recipe) -> Recipe:
     """Return the recipe with fewer records, where nothing but the curve depends on them."""
     if recipe.early_stopping or isinstance(recipe.schedule, ReduceOnPlateau):
