@@ -12,7 +12,7 @@ from unstuck.diagnosis.curves import curves
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
 from unstuck.diagnosis.text import as_text
-from unstuck.diagnosis.trials import Trial
+from unstuck.diagnosis.trials import SURE, Trial
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,8 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         return _healthy(evidence, findings, (), seconds)
     cure = search.cure
     trials = tuple(search.trials)
-    promising = [trial for trial in trials if trial.succeeded and trial.treatment.recipe not in search.refuted]
+    sure = [trial for trial in trials if trial.succeeded and trial.p < SURE]
+    promising = [trial for trial in sure if trial.treatment.recipe not in search.refuted]  # time ran out on them
     better = any(_matters(trial, evidence) for trial in ([cure] if cure is not None else promising))
     overfitting = any(one.fault == "overfitting" and one.suspicion > STRONG for one in findings)
     if evidence.gain >= evidence.goal or (not better and not overfitting and evidence.share > 0.5):

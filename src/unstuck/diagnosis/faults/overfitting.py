@@ -17,7 +17,7 @@ def examine(evidence: Evidence) -> Finding | None:
     if not evidence.problem.held_out:
         return None
     gap = evidence.fit - evidence.gain
-    if gap < GAP or evidence.fit < 0.5:
+    if gap < max(GAP, 3 * evidence.problem.error(evidence.gain)) or evidence.fit < 0.5:
         return None
     return Finding(
         "overfitting",
