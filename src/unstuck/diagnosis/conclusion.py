@@ -30,7 +30,8 @@ class Conclusion:
         verdict: two sentences.
         findings: the causes, the most certain first; then what is out of the ordinary and not the cause.
         trials: what was tried, and what it did.
-        cure: a recipe that learns, None if none was needed or found.
+        cure: a recipe that learns, None if none was needed or found; of hand-written code, what it
+            computes once it is put right.
         proof: the trial of the cure on fresh seeds.
         evidence: what was measured; None for a hand-written network that was not recognised.
         ruled_out: causes that were looked for, and why they are none.

@@ -92,7 +92,7 @@ def _code(diagnosis: Conclusion) -> str:
 
 
 def _cure(diagnosis: Conclusion) -> str:
-    if diagnosis.cure is None:
+    if not diagnosis.changes:
         return ""
     items = [f"<li><code>{escape(change)}</code></li>" for change in diagnosis.changes]
     return f"<h2>The cure, as changes of the recipe</h2>\n<ul>\n{_joined(items)}</ul>"

@@ -219,7 +219,7 @@ def caption(diagnosis: Conclusion) -> str:
     whose = "The training loss" if diagnosis.gradient is None else "The training loss of the same network as a recipe"
     ends = f"{whose} ends at {number(evidence.loss)}"
     at = f", at the floor of the {evidence.floor.name}" if evidence.floor is not None else ""
-    cured = "; beside it the loss of the cured training" if diagnosis.cure is not None else ""
+    cured = "; beside it the loss of the cured training" if diagnosis.proof is not None else ""
     return f"{ends}{at}{cured}."
 
 

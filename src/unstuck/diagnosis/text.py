@@ -57,7 +57,7 @@ def show(diagnosis: Conclusion, console: Console) -> None:
         _section(console, "What was tried", _trials(diagnosis, narrow=console.width < WIDTH))
         if shown.left_out(diagnosis):
             console.print(Text(f"  {shown.left_out(diagnosis)}"))
-    if diagnosis.cure is not None:
+    if diagnosis.changes:
         _section(console, "The cure, as changes of the recipe", _lines(diagnosis.changes, "green"))
     if diagnosis.ruled_out:
         _section(console, "Ruled out", _lines(shown.ruled_out(diagnosis), ""))

@@ -62,6 +62,7 @@ def joined(
         state=state,
         verdict=" ".join(sentences),
         findings=(*causes, *said.findings, *rest),
+        cure=made.recipe if causes and alone else said.cure,
         ruled_out=(*_ruled_out(judged, trials), *said.ruled_out, *_settings(said)),
         seconds=seconds,
         gradient=evidence.explanation,
