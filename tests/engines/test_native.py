@@ -35,6 +35,7 @@ from unstuck.training.prepare import prepare
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(70, 7))
 LABELS = np.arange(70) % 3
+WEIGHTS = RANDOM.random(70)
 ONE_HOT = np.eye(3)[LABELS]
 TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
 STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
@@ -101,7 +102,7 @@ def test_every_optimizer(level: str, optimizer: str, extra: dict[str, object], p
     layers = [Dropout(0.2), Dense(40, "tanh"), Dropout(0.5), Dropout(0.1), Dense(33, "sigmoid"), Dense(3, "softmax")]
     settings = {"batch_size": 16, "optimizer": optimizer, "precision": precision, "epochs": 4, **extra}
     recipe = Recipe(layers, loss="categorical_crossentropy", **settings)
-    assert_same(*both(recipe, LABELS, sample_weight=RANDOM.random(70)))
+    assert_same(*both(recipe, LABELS, sample_weight=WEIGHTS))
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])

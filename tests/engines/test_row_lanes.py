@@ -152,7 +152,7 @@ def test_every_optimizer(level: str, optimizer: str, layers: list[int], batches:
         precision=precision,
         **BATCHES[batches],
     )
-    trained(recipe, X, LABELS, sample_weight=RANDOM.random(70))
+    trained(recipe, X, LABELS, sample_weight=np.random.default_rng(1).random(70))
 
 
 @pytest.mark.parametrize("optimizer", STEPPING)

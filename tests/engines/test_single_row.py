@@ -133,7 +133,7 @@ def test_every_optimizer(level: str, optimizer: str, extra: dict[str, object], p
     recipe = recipe_of(*layers, **options).with_settings({"optimizer.learning_rate": 1e-3})
     data = prepare(recipe, X, LABELS)
     assert NativeEngine(data.network, data.rows)._trainer.name == "single rows"
-    assert_same(*both(recipe, X, LABELS, sample_weight=RANDOM.random(300)))
+    assert_same(*both(recipe, X, LABELS, sample_weight=np.random.default_rng(1).random(300)))
 
 
 @pytest.mark.parametrize("biases", [(True, False), (False, True), (False, False)])
@@ -151,7 +151,7 @@ def test_layers_without_biases(level: str, optimizer: str, biases: tuple[bool, b
 def test_every_width_on_squared_errors(level: str, registers: int, outputs: int, hidden: object, full: bool) -> None:
     units = registers * LANES[level] if full else registers // 2 * LANES[level] + 1
     recipe = recipe_of(Dense(units, hidden), Dropout(0.25), Dense(outputs, weight_start=Normal(0.3)), epochs=2)
-    Y = RANDOM.normal(size=(300, outputs))
+    Y = np.random.default_rng(1).normal(size=(300, outputs))
     assert trainer_of(recipe, y=Y) == "single rows"
     assert_same(*both(recipe, X, Y))
 
@@ -160,7 +160,7 @@ def test_what_is_wider_is_left_to_the_panels(level: str) -> None:
     widest = 4 * LANES[level]
     for units, outputs, chosen in (widest, 8, "single rows"), (widest + 1, 8, "panels"), (widest, 9, "panels"):
         recipe = recipe_of(Dense(units, "relu"), Dropout(0.25), Dense(outputs))
-        assert trainer_of(recipe, y=RANDOM.normal(size=(300, outputs))) == chosen
+        assert trainer_of(recipe, y=np.random.default_rng(1).normal(size=(300, outputs))) == chosen
 
 
 SQUARED_ERRORS = [
@@ -173,7 +173,7 @@ SQUARED_ERRORS = [
 )
 def test_every_form_of_the_squared_error(level: str, loss: Loss, weighted: bool) -> None:
     recipe = recipe_of(Dense(10, "relu"), Dropout(0.5), Dense(4), loss=loss)
-    weights = RANDOM.random(300) * (np.arange(300) % 7 > 0) if weighted else None
+    weights = np.random.default_rng(1).random(300) * (np.arange(300) % 7 > 0) if weighted else None
     assert_same(*both(recipe, X, NUMBERS, sample_weight=weights))
 
 
