@@ -56,7 +56,8 @@ def test_calibration_and_permutation_importance():
 
 
 def test_columns_of_text_come_through_a_column_transformer():
-    pl = pytest.importorskip("polars")
+    import polars as pl
+
     names = np.array(["small", "middle", "large"])[Y]
     table = pl.DataFrame({"petal": X[:, 2], "size": names})
     columns = ColumnTransformer([("number", StandardScaler(), ["petal"]), ("text", OneHotEncoder(), ["size"])])
@@ -90,7 +91,8 @@ def test_sparse_rows_are_the_same_as_dense_ones(container):
 
 
 def test_names_of_columns_are_kept_and_checked():
-    pl = pytest.importorskip("polars")
+    import polars as pl
+
     table = pl.DataFrame(X, schema=["a", "b", "c", "d"])
     model = MLPClassifier(**QUICK).fit(table, Y)
     assert model.feature_names_in_.tolist() == ["a", "b", "c", "d"]

@@ -4,13 +4,12 @@ import json
 import sys
 
 import numpy as np
+import onnxruntime
 import pytest
 from tests.exports.pipelines import ACTIVATIONS, PIPELINES, TABLE, X, classes, of_a_table, of_activation
 
 from unstuck import Dense, FileError, Inputs, OptionError, Recipe, train
 from unstuck.exports.onnx import export_onnx, to_onnx
-
-onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def session(run, path):

@@ -77,7 +77,6 @@ class TestJSONLines:
 
 class TestTensorBoard:
     def read(self, folder):
-        pytest.importorskip("tensorboard")
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
         events = EventAccumulator(str(folder))
@@ -122,7 +121,6 @@ class TestMLflow:
 
     @pytest.fixture(scope="class")
     def uri(self, tmp_path_factory):
-        pytest.importorskip("mlflow")
         return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
     def read(self, uri, run_id):
