@@ -15,6 +15,15 @@ Array: TypeAlias = npt.NDArray[np.floating]
 Precision = Literal["float32", "float64"]
 
 
+def evenly(n: int, most: int) -> npt.NDArray[np.intp]:
+    """Return the places of at most so many of n rows, from all over them, ascending.
+
+    >>> evenly(10, 4), evenly(3, 4)
+    (array([0, 3, 6, 9]), array([0, 1, 2]))
+    """
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
+
+
 def in_precision(values: Any, precision: Precision) -> Any:
     """Return values, row by row in memory, in that precision; rows of a csr_array remain one.
 

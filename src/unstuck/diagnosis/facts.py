@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, evenly
 from unstuck.diagnosis.problem import Problem
 
 STEPS = (1, 2, 3, -1, -2, -3)
@@ -65,7 +65,7 @@ def facts(problem: Problem, X: Array, Y: Array) -> Facts:
     rows, in_order = len(X), _in_order(_column(codes), classes)
     first, _ = _standard(X[:MOST_ROWS])
     step = _step(first, codes[:MOST_ROWS], problem.places[:MOST_ROWS], classes)
-    some = np.linspace(0, rows - 1, min(rows, MOST_ROWS)).astype(int)
+    some = evenly(rows, MOST_ROWS)
     X, Y, codes = X[some].astype(np.float64), Y[some].astype(np.float64), codes[some]
     standard, varied = _standard(X)
     spreads, means, places = X.std(axis=0)[varied], X.mean(axis=0)[varied], np.flatnonzero(varied)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, evenly
 from unstuck.engines.backprop import Trace, backward, forward, penalties_on
 from unstuck.engines.engine import Rows
 from unstuck.functions.initializers import Initializer
@@ -89,7 +89,7 @@ class NetworkEvidence:
 
 def look(network: Network, w: Array, rows: Rows) -> NetworkEvidence:
     """Measure a network at parameters w (P,) on some of the rows."""
-    rows = rows.pick(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int))
+    rows = rows.pick(evenly(len(rows), MOST_ROWS))
     X, Y = rows.X.astype(np.float64), rows.Y.astype(np.float64)
     w = w.astype(np.float64)
     with np.errstate(all="ignore"):

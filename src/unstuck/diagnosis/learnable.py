@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, evenly
 from unstuck.diagnosis.problem import Problem
 
 MOST_ROWS = 1200
@@ -53,7 +53,7 @@ def learnable(problem: Problem, columns: Array) -> Learnable:
     y = problem.y
     if not problem.held_out:
         return Learnable(_memory(problem, columns), 0.0, "a table of the rows")
-    places = np.linspace(0, len(y) - 1, min(len(y), MOST_ROWS)).astype(int)
+    places = evenly(len(y), MOST_ROWS)
     X, y = columns[places], y[places]
     found = [_cross_validated(problem, learner, name, X, y) for name, learner in _learners(problem, X, y)]
     return max(found, key=lambda one: one.gain)
@@ -72,7 +72,7 @@ def linear_gain(problem: Problem, columns: Array) -> Learnable:
         return Learnable(
             problem.gain_from(problem.y, np.eye(problem.y.shape[1])[said] if problem.one_hot else said), 0.0, "linear"
         )
-    places = np.linspace(0, len(problem.y) - 1, min(len(problem.y), MOST_ROWS)).astype(int)
+    places = evenly(len(problem.y), MOST_ROWS)
     return _cross_validated(problem, learner, "linear", columns[places], problem.y[places])
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, evenly
 from unstuck.data.sparse import dense
 from unstuck.data.splits import hold_out
 from unstuck.data.tables import as_table
@@ -100,7 +100,7 @@ class Problem:
         """Return the problem with at most so many training rows, from all over them."""
         if len(self) <= most:
             return self
-        some = np.linspace(0, len(self) - 1, most).astype(int)
+        some = evenly(len(self), most)
         fewer = replace(self, X=self.X[some], y=self.y[some], places=self.places[some])
         return fewer if self.held_out else replace(fewer, rows_judged=fewer.X, targets_judged=fewer.y)
 

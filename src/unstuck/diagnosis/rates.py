@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unstuck.arrays import evenly
 from unstuck.engines.engine import Rows
 from unstuck.engines.native import NativeEngine, thread_count
 from unstuck.functions.optimizers import LBFGS
@@ -78,7 +79,7 @@ def sweep(prepared: Prepared, rates: Sequence[float] = RATES, updates: int = UPD
     network, rows = prepared.network, prepared.rows
     if isinstance(network.recipe.optimizer, LBFGS):
         return None
-    judged = rows.pick(np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(int))
+    judged = rows.pick(evenly(len(rows), MOST_ROWS))
     free = Network(network.recipe.replace(stop_at_loss=None), network.inputs)
 
     def tried(rate: float) -> tuple[float, float]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unstuck.arrays import evenly
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -23,7 +25,7 @@ class Cut:
 
     def spread(self, rows: int) -> tuple[Any, ...]:
         """Return the data with so many rows from all over them."""
-        return self._at(np.linspace(0, self.rows - 1, rows).astype(int))
+        return self._at(evenly(self.rows, rows))
 
     def _at(self, places: npt.NDArray[np.intp]) -> tuple[Any, ...]:
         return tuple(

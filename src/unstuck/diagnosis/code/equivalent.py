@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, evenly
 from unstuck.data.targets import Targets
 from unstuck.functions.initializers import Constant, Initializer, Normal, Uniform, Zeros
 from unstuck.functions.losses import (
@@ -68,7 +68,7 @@ def with_all_rows(network: Recognised, whole: HandWritten) -> Recognised:
     for one in arrangements(whole.blocks, whole.data if len(whole.data) > 2 and known.dropped else whole.data[:2]):
         if len(one.X) == n:
             return network
-        places = np.linspace(0, len(one.X) - 1, n).astype(int)
+        places = evenly(len(one.X), n)
         alike = one.layers == known.layers and one.in_columns == known.in_columns
         masked = one.keeps == known.keeps or not one.dropped
         if alike and masked and one.Y.shape[1] == known.Y.shape[1] and np.array_equal(one.Y[places], known.Y):

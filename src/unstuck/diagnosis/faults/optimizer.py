@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from unstuck.diagnosis.changes import rate_of, with_adam
+from unstuck.diagnosis.changes import USUAL_RATE, rate_of, with_adam
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
@@ -19,7 +19,7 @@ def examine(evidence: Evidence) -> Finding | None:
     fixes = [Fix("Adam", with_adam)]
     if odd:
         fixes.insert(0, Fix(f"{optimizer.kind}'s usual settings", _usual))
-    elif optimizer.kind in ("adam", "adamw", "nadam") and rate_of(evidence.recipe) == 0.003:
+    elif optimizer.kind in ("adam", "adamw", "nadam") and rate_of(evidence.recipe) == USUAL_RATE:
         return None
     text = f"{optimizer.kind} with {', '.join(odd)}" if odd else f"{optimizer.kind} may be the wrong optimizer here"
     return Finding("optimizer", f"{text}.", tuple(odd) or (repr(optimizer),), suspicion, tuple(fixes))
