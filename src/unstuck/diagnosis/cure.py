@@ -216,7 +216,11 @@ class Search:
         return -(suspicion + 0.3 * better - 0.1 * len(treatment.parts) - 0.1 * max(0.0, longer))
 
     def _confirmed(self, trial: Trial) -> bool:
-        """Run treated and untreated from fresh seeds; keep the trial as the cure if it still learns."""
+        """Run treated and untreated from fresh seeds; keep the trial as the cure if it still learns.
+
+        Returns:
+            Whether the search is over.
+        """
         if trial.treatment.recipe in self.refuted:
             return False
         evidence = self.evidence
@@ -231,6 +235,8 @@ class Search:
                 self.cure = fresh
             elif not fresh.reliable:
                 self.refuted.add(trial.treatment.recipe)
+            if fresh.reliable and evidence.gain >= evidence.goal:
+                return True  # the untreated recipe learns in the median: more cannot be shown
         return self.cure is not None
 
     @cached_property

@@ -46,7 +46,7 @@ def diagnose(
             data. A run does not keep its data, and is trained again.
         X: features, an array (n, i) or a table of n rows; for a recipe.
         y: targets, n labels or numbers, or an array (n, o); for a recipe.
-        budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 4 to 10.
+        budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 3.5 to 10.
         progress: show what is being done when it takes longer than a second.
         optimizer: that a network somebody wrote is trained with; None for gradient descent at the rate of its step,
             or at the best rate.

@@ -53,17 +53,20 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     problem = Problem.of(recipe, X, y)
     prepare(recipe, problem.X, problem.y).network.start()  # what does not fit is said here
     clock.tell("training as it is")
-    (first,) = train_all([recipe], problem, FIRST_SHARE * clock.seconds)
+    whole_budget = clock.seconds
+    (first,) = train_all([recipe], problem, FIRST_SHARE * whole_budget)
+    if first.run.stopped != "diverged":
+        clock.suit(first.run.seconds)
     shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
     clock.tell("measuring what can be learned")
     columns = _standardised(_as_trained(first.run, smaller).rows.X)
-    (ordinary,) = train_all([reference(recipe, smaller)], smaller, REFERENCE_SHARE * clock.seconds)
+    (ordinary,) = train_all([reference(recipe, smaller)], smaller, REFERENCE_SHARE * whole_budget)
     reach = Reach(learnable(smaller, columns), linear_gain(smaller, columns), ordinary, problem)
     whole = first.run.stopped != "time budget"
     if cut and whole and first.gain >= reach.goal:
         return _evidence(recipe, problem, [first], reach, "")
     trained = [] if cut else [first]
-    seconds = SEEDS_SHARE * clock.seconds
+    seconds = SEEDS_SHARE * whole_budget
     seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
     others = [shorter.replace(seed=seed) for seed in seeds_after(recipe, len(trained), seeds - len(trained))]
     clock.tell("training from other seeds")

@@ -14,8 +14,6 @@ from unstuck.diagnosis.verdict import Diagnosis, decide, learns
 from unstuck.recipe import Recipe
 from unstuck.training.progress import ProgressBar
 
-TIMES, SHORTEST, LONGEST = 10, 4.0, 10.0
-"""Unless the user says otherwise it may take so many times as long as a training, in seconds from ... to ..."""
 FOR_TRIALS = 0.5
 """Of the budget, whatever measuring took."""
 
@@ -28,12 +26,9 @@ def diagnose_recipe(recipe: Recipe, X: Any, y: Any, budget: float | None, progre
     from threadpoolctl import threadpool_limits
 
     with ProgressBar("diagnosing", progress) as bar, np.errstate(all="ignore"), threadpool_limits(1, user_api="blas"):
-        clock = Clock(budget or LONGEST, bar)
+        clock = Clock(budget, bar)
         evidence = measure(recipe, X, y, clock)
-        seconds = clock.seconds
-        if budget is None and not evidence.diverged:
-            seconds = float(np.clip(TIMES * evidence.first.run.seconds, SHORTEST, LONGEST))
-        clock.limit(max(seconds, clock.spent + FOR_TRIALS * seconds))
+        clock.limit(max(clock.seconds, clock.spent + FOR_TRIALS * clock.seconds))
         findings = examine(evidence)
         if evidence.nothing or learns(evidence):
             return decide(evidence, findings, None, clock.spent)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from unstuck.diagnosis.problem import Problem
 from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.recipe import Recipe
@@ -13,6 +15,8 @@ from unstuck.run import Run
 from unstuck.training.many import train_many
 from unstuck.training.progress import ProgressBar
 
+TIMES, SHORTEST, LONGEST = 10, 3.5, 10.0
+"""Unless the user says otherwise a diagnosis may take so many times as long as a training, from ... to ... seconds."""
 RECORDS = 60
 """A trial's curve has no more points than this: a record takes as long as an epoch of a small network."""
 
@@ -58,12 +62,23 @@ def with_fewer_records(recipe: Recipe) -> Recipe:
 
 
 class Clock:
-    """What is left of a number of seconds, and a bar that shows it."""
+    """What is left of a number of seconds, and a bar that shows it.
 
-    def __init__(self, seconds: float, bar: ProgressBar | None = None):
-        self.seconds = seconds
+    Args:
+        budget: the seconds; None for as many as suit the training, `LONGEST` until that is known.
+        bar: shows what is being done.
+    """
+
+    def __init__(self, budget: float | None, bar: ProgressBar | None = None):
+        self.seconds = budget or LONGEST
+        self._told = budget is not None
         self._bar = bar
         self._began = time.perf_counter()
+
+    def suit(self, training: float) -> None:
+        """Allow what suits a training that takes so many seconds, unless a budget was given."""
+        if not self._told:
+            self.seconds = float(np.clip(TIMES * training, SHORTEST, LONGEST))
 
     def tell(self, doing: str) -> None:
         """Say what is being done."""

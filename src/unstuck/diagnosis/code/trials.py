@@ -17,10 +17,9 @@ from unstuck.diagnosis.code.descent import Cost, Gradient, best_descent, cost_of
 from unstuck.diagnosis.trials import SURE
 
 STARTS, FRESH = 5, 15
-FEWEST, MOST = 30, 2000
+FEWEST, ENOUGH, MOST = 30, 200, 2000
 PATIENCE = 3
-"""So many times the time that is left may be taken for the fewest updates."""
-ENOUGH = 200
+"""So many times its part of the time a trial may take for the fewest updates, or for enough of them."""
 MATTERS = 0.01
 """A fault has to cost this share of what the loss falls without it, or it is as good as none."""
 DECIDES = 0.05
@@ -147,7 +146,7 @@ def run_trial(
     affordable = seconds / ((trainings(STARTS) + FRESH / 2) * max(one, 1e-6))
     if affordable * PATIENCE < FEWEST:
         return None
-    updates = int(np.clip(affordable, FEWEST, MOST))
+    updates = int(np.clip(affordable, max(FEWEST, min(ENOUGH, affordable * PATIENCE)), MOST))
     rate_before, ends_before = (
         (None, [before(w, updates) for w in first]) if own_step else best_descent(before, cost, first, updates)
     )
