@@ -31,6 +31,7 @@ lint: $(VENV)/installed-dev  ## check style and types
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/clang-format --dry-run --Werror $(FORMATTED)
 	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy tests/typed.py
 
 bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 	$(VENV)/bin/python -m benchmarks

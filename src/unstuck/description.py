@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import cache, wraps
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -23,6 +23,29 @@ from unstuck.errors import RecipeError, did_you_mean
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
 T = TypeVar("T", bound="type[Description]")
+V = TypeVar("V")
+
+if TYPE_CHECKING:
+
+    class Given(Generic[V]):
+        """The type of a field that holds a V and may be given by its kind or as plain data, too."""
+
+        def __get__(self, description: object, owner: object) -> V: ...
+
+        def __set__(self, description: object, value: V | str | Mapping[Any, Any]) -> None: ...
+
+else:
+
+    class Given:
+        """Nothing, at run time."""
+
+        def __class_getitem__(cls, value: Any) -> Any:
+            return value
+
+
+def default(value: Any) -> Any:
+    """Return the default of a field that is `Given`: type checkers compare a default with what the field holds."""
+    return value
 
 
 class Description:

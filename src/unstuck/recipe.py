@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, Posi
 from unstuck.arrays import Precision
 from unstuck.data.inputs import Inputs
 from unstuck.data.targets import Targets
-from unstuck.description import Description, described
+from unstuck.description import Description, Given, default, described
 from unstuck.errors import FileError, RecipeError, did_you_mean
 from unstuck.functions.activations import Activation, Identity
 from unstuck.functions.initializers import Initializer, Zeros
@@ -43,10 +43,10 @@ class Dense(Layer, kind="dense"):
     """
 
     units: Annotated[int, Field(ge=1, le=LARGEST_LAYER)]
-    activation: Activation = Identity()
+    activation: Given[Activation] = default(Identity())
     bias: bool = True
-    weight_start: Initializer | None = None
-    bias_start: Initializer = Zeros()
+    weight_start: Given[Initializer | None] = default(None)
+    bias_start: Given[Initializer] = default(Zeros())
 
 
 @described
@@ -123,23 +123,23 @@ class Recipe(Description):
     """
 
     layers: Annotated[Sequence[Layer], AfterValidator(tuple)]
-    loss: Loss
-    optimizer: Optimizer = Adam()
-    schedule: Schedule = ConstantRate()
+    loss: Given[Loss]
+    optimizer: Given[Optimizer] = default(Adam())
+    schedule: Given[Schedule] = default(ConstantRate())
     penalties: Annotated[Sequence[Penalty], AfterValidator(tuple)] = ()
     clip_value: PositiveFloat | None = None
     clip_norm: PositiveFloat | None = None
     batch_size: PositiveInt | Literal["full"] = 32
     epochs: PositiveInt = 100
     shuffle: bool = True
-    inputs: Inputs = Inputs()
-    targets: Targets = Targets()
-    class_weights: Annotated[ClassWeights | None, BeforeValidator(_pairs)] = None
+    inputs: Given[Inputs] = default(Inputs())
+    targets: Given[Targets] = default(Targets())
+    class_weights: Annotated[Given[ClassWeights | None], BeforeValidator(_pairs)] = default(None)
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     record_every: PositiveInt = 1
     measure_training: bool = True
     metrics: Annotated[Sequence[str], AfterValidator(tuple)] = ()
-    early_stopping: EarlyStopping | None = None
+    early_stopping: Given[EarlyStopping | None] = default(None)
     stop_at_loss: float | None = None
     precision: Precision = "float32"
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0

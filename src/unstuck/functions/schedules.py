@@ -13,7 +13,7 @@ import numpy.typing as npt
 from annotated_types import Gt
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from unstuck.description import Description, described
+from unstuck.description import Description, Given, default, described
 
 Steps = npt.NDArray[np.int64]
 Factors = npt.NDArray[np.float64]
@@ -110,7 +110,7 @@ class WarmUp(Schedule, kind="warm_up"):
     """
 
     epochs: PositiveFloat = 1.0
-    then: Schedule = ConstantRate()
+    then: Given[Schedule] = default(ConstantRate())
 
     def factor(self, t: Steps, s: int, T: int) -> Factors:
         u = max(1, math.ceil(self.epochs * s))
