@@ -222,7 +222,8 @@ class Recipe(Description):
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """Return a copy with fields changed by their dotted paths, as in `{"optimizer.learning_rate": 0.01}`.
 
-        Places in a list are counted from 0, or from the end: `{"layers.-1.units": 10}` changes the last layer.
+        Places in a list are counted from 0, or from the end: `{"layers.-1.units": 10}` changes the last layer. Another
+        kind, as in `{"optimizer.kind": "sgd"}`, begins with its own defaults.
 
         Raises:
             RecipeError: when a path leads nowhere or a value does not fit.
@@ -236,7 +237,10 @@ class Recipe(Description):
                 inner = _opened(place.get(key, {}) if isinstance(place, dict) else place[key])
                 place[key] = inner
                 place = inner
-            place[_key(place, last, path)] = value
+            key = _key(place, last, path)
+            if key == "kind" and place.get(key) != value:
+                place.clear()  # what the other kind was given is not for this one
+            place[key] = value
         return Recipe.from_data(data)
 
 

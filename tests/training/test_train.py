@@ -600,6 +600,18 @@ def test_a_callback_can_change_the_learning_rate():
     assert run.stopped == "all epochs"
 
 
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        (print, r"callbacks is a list; write callbacks=\[print\]"),
+        (["print"], "a callback is a function, called with each record and the parameters; got 'print'"),
+    ],
+)
+def test_bad_callbacks(callbacks, message):
+    with pytest.raises(OptionError, match=message):
+        train(LINEAR, X, NUMBERS, callbacks=callbacks)
+
+
 def test_training_rows_need_not_be_measured():
     recipe = LINEAR.replace(validation_fraction=0.2)
     measured, plain = (train(recipe.replace(measure_training=measure), X, NUMBERS) for measure in (True, False))

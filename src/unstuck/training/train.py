@@ -80,6 +80,7 @@ def train(
     array([7.], dtype=float32)
     """
     check_time_budget(time_budget)
+    called = _called(callbacks)
     data = prepare(recipe, X, y, validation, sample_weight)
     machine = choose_engine(engine, recipe)(data.network, data.rows, signals=signals)
     kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
@@ -91,9 +92,7 @@ def train(
         if state is None or (starts_over and state.stopped in RESUMABLE):
             state = State.at_start(data.network, start)
         with interruptible() as interrupted, ProgressBar("training", progress) as bar:
-            session = Session(
-                recipe, data, machine, state, tuple(callbacks), time_budget, bar, interrupted.is_set, kept, signals
-            )
+            session = Session(recipe, data, machine, state, called, time_budget, bar, interrupted.is_set, kept, signals)
             if state.stopped in RESUMABLE:
                 state.stopped = ""
                 session.save(now=True)  # a file that cannot be written is noticed now
@@ -106,6 +105,17 @@ def carry_out(session: Session) -> None:
     (minimize if isinstance(session.recipe.optimizer, LBFGS) else descend)(session)
     session.clock()
     session.save(now=True)
+
+
+def _called(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
+    """Return the callbacks, each of which can be called: what cannot is refused before anything is trained."""
+    if callable(callbacks):
+        raise OptionError(f"callbacks is a list; write callbacks=[{getattr(callbacks, '__name__', callbacks)}]")
+    called = tuple(callbacks)
+    for callback in called:
+        if not callable(callback):
+            raise OptionError(f"a callback is a function, called with each record and the parameters; got {callback!r}")
+    return called
 
 
 def check_time_budget(seconds: float | None) -> None:
