@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import unstuck
 from unstuck import (
     SGD,
     DataError,
@@ -22,7 +23,7 @@ from unstuck import (
     Targets,
     train,
 )
-from unstuck.sealed import unseal
+from unstuck.sealed import seal, unseal
 
 random = np.random.default_rng(0)
 X = random.normal(size=(60, 3))
@@ -168,8 +169,34 @@ def test_parts_of_two_runs(saved, tmp_path):
 def test_a_checkpoint_is_no_run(saved, tmp_path):
     train(CLASSES, X, LABELS["text"], checkpoint=tmp_path / "state")
     assert unseal(tmp_path / "state")
-    with pytest.raises(FileError, match="not saved by this version"):
+    with pytest.raises(FileError, match="holds no run"):
         Run.load(write(tmp_path / "run", {**saved, "arrays.safetensors": (tmp_path / "state").read_bytes()}))
+
+
+def in_format(saved, folder, replaced):
+    """Return a run saved by another version, as far as its run.toml says."""
+    arrays, texts = unseal(write(folder, saved) / "arrays.safetensors")
+    for old, new in replaced.items():
+        assert old in texts["run.toml"]
+        texts["run.toml"] = texts["run.toml"].replace(old, new)
+    return write(folder, {name: text.encode() for name, text in texts.items()} | {FILES[2]: seal(arrays, texts)})
+
+
+def test_a_run_of_a_newer_version_asks_for_an_upgrade(saved, tmp_path):
+    replaced = {'"unstuck run 1"': '"unstuck run 2"', f'unstuck = "{unstuck.__version__}"': 'unstuck = "77.0"'}
+    with pytest.raises(FileError, match=r"saved by unstuck 77\.0 in format 2.*reads format 1: upgrade unstuck"):
+        Run.load(in_format(saved, tmp_path / "run", replaced))
+
+
+def test_a_run_of_an_older_version_says_what_it_needs(saved, tmp_path):
+    replaced = {'"unstuck run 1"': '"unstuck run 0"', f'unstuck = "{unstuck.__version__}"': 'unstuck = "0.0.1"'}
+    with pytest.raises(FileError, match=r"saved by unstuck 0\.0\.1 in format 0.*with the version that saved it"):
+        Run.load(in_format(saved, tmp_path / "run", replaced))
+
+
+def test_a_run_from_before_the_version_was_noted_loads(saved, tmp_path):
+    folder = in_format(saved, tmp_path / "run", {f'unstuck = "{unstuck.__version__}"\n': ""})
+    assert Run.load(folder).stopped == "all epochs"
 
 
 def test_no_folder_and_a_file_in_its_place(tmp_path):

@@ -8,17 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import unstuck
 from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.targets import FittedTargets, as_targets
 from unstuck.engines.reference import evaluate_outputs
 from unstuck.errors import DataError, FileError
-from unstuck.files import cannot_read, read_whole, write_folder
 from unstuck.history import History, is_signal
 from unstuck.metrics import evaluate
 from unstuck.network import Network
 from unstuck.recipe import Recipe
-from unstuck.sealed import seal, unseal
+from unstuck.sealed import check_format, seal_folder, unseal_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,53 +128,43 @@ class Run:
         Raises:
             FileError: when the folder exists already or cannot be written; nothing is left half-written.
         """
-        write_folder(Path(path), self._write_into)
+        seal_folder(Path(path), *self.parts())
 
-    def _write_into(self, folder: Path) -> None:
+    def parts(self) -> tuple[dict[str, Array], dict[str, str]]:
+        """Return the arrays, and the texts of the files, that hold the run."""
         import tomli_w
 
         arrays = {"final_parameters": self.final_parameters, "best_parameters": self.best_parameters}
         arrays |= {f"history.{name}": values for name, values in self.history.arrays().items()}
-        facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
-        facts |= {"columns": list(self.history.columns)}
+        facts: dict[str, Any] = {"format": FORMAT, "unstuck": unstuck.__version__}
+        facts |= {name: getattr(self, name) for name in FACTS} | {"columns": list(self.history.columns)}
         facts |= {"inputs": self.inputs.to_data(), "targets": self.targets.to_data()}
-        texts = dict(zip(TEXTS, (self.recipe.to_toml(), tomli_w.dumps(facts)), strict=True))
-        for name, text in texts.items():
-            (folder / name).write_bytes(text.encode())
-        (folder / "arrays.safetensors").write_bytes(seal(arrays, texts))
+        return arrays, dict(zip(TEXTS, (self.recipe.to_toml(), tomli_w.dumps(facts)), strict=True))
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Read what `save` wrote.
 
         Raises:
-            FileError: when a file is missing, cut short, damaged, or holds no run.
+            FileError: when a file is missing, cut short, damaged, of another version, or holds no run.
         """
         folder = Path(path)
+        arrays, texts = unseal_folder(folder, TEXTS, "run")
         try:
-            if not folder.is_dir():
-                raise FileError(f"{folder} is no saved run: there is no such folder")
-        except OSError as error:  # of a name that is too long
-            raise cannot_read(folder, error) from None
-        arrays, texts = unseal(folder / "arrays.safetensors")
-        try:
-            facts = tomllib.loads(texts.get("run.toml", ""))
-            if facts.get("format") != FORMAT:
-                raise FileError(f"{folder} was not saved by this version of unstuck ({FORMAT!r})")
-            for name in TEXTS:
-                if read_whole(folder / name) != texts[name].encode():
-                    raise FileError(f"{folder / name} is cut short, or was changed after the run was saved")
-            return cls._of_parts(arrays, texts, facts)
+            return cls.of_parts(folder, arrays, texts)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise FileError(f"{folder} holds no run, though it is sealed as one: {error}") from None
 
     @classmethod
-    def _of_parts(cls, arrays: dict[str, Array], texts: dict[str, str], facts: dict[str, Any]) -> Run:
+    def of_parts(cls, folder: Path, arrays: dict[str, Array], texts: dict[str, str]) -> Run:
         """Put a run together, of parts that need not fit.
 
         Raises:
-            AttributeError, KeyError, TypeError, ValueError: when they do not.
+            FileError: when they are of another version.
+            AttributeError, KeyError, TypeError, ValueError: when they do not fit.
         """
+        facts = tomllib.loads(texts["run.toml"])
+        check_format(folder, facts.get("format"), FORMAT, facts.get("unstuck"))
         run = cls(
             recipe=Recipe.from_toml(texts["recipe.toml"]),
             inputs=FittedInputs.from_data(facts["inputs"]),

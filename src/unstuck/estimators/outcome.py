@@ -46,7 +46,7 @@ def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
     model.coefs_, model.intercepts_ = unpacked(run.network, w)
     model.n_iter_ = int(run.history.last().get("epoch", 0))
     model.t_ += model.n_iter_ * task.kept.X.shape[0]
-    _keep_curves(model, seen)
+    keep_curves(model, seen)
     rate = _next_rate(run.recipe, seen.rate, model.t_)
     model._optimizer = OptimizerState(descent.memory, descent.earlier + descent.t, rate)
     model.recipe_ = run.recipe.replace(
@@ -67,7 +67,8 @@ def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
     model.stopped_ = ("early stopping" if seen.by_score else "plateau") if seen.reached else unless_reached
 
 
-def _keep_curves(model: MultilayerPerceptron, seen: Plateau) -> None:
+def keep_curves(model: MultilayerPerceptron, seen: Plateau) -> None:
+    """Set the attributes that tell of the epochs, on from what was seen of them."""
     model._seen = replace(seen, score=None)
     model._no_improvement_count = seen.waited
     model.loss_curve_ = seen.losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -265,9 +266,36 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         check_is_fitted(self, "recipe_")
         if X is None:
             if not hasattr(self, "data_"):
-                raise OptionError("there are no training rows to look at: fit with keep_data=True, or pass X and y")
+                raise OptionError(
+                    "there are no training rows to look at: fit with keep_data=True, which no saved file holds, or "
+                    "pass X and y"
+                )
             X, y = self.data_
         return diagnose(self.recipe_, dense(X), y, **options)
+
+    # ---- kept and loaded -----------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator into a new folder, without pickle: see docs/estimators.md for what is kept.
+
+        Raises:
+            OptionError: when a parameter cannot be kept in a file, such as a function of your own; nothing is written.
+            FileError: when the folder exists already or cannot be written; nothing is left half-written.
+        """
+        from unstuck.estimators.saved import save_estimator
+
+        save_estimator(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            FileError: when a file is missing, cut short, damaged, of another version, or holds no such estimator.
+        """
+        from unstuck.estimators.saved import load_estimator
+
+        return load_estimator(cls, path)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

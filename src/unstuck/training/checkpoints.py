@@ -21,7 +21,7 @@ from unstuck.files import cannot_read, write_whole
 from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.history import History
 from unstuck.recipe import Recipe
-from unstuck.sealed import seal, unseal
+from unstuck.sealed import check_format, seal, unseal
 from unstuck.training.prepare import Prepared
 from unstuck.training.state import State
 
@@ -86,8 +86,7 @@ class Checkpoint:
         except OSError as error:  # of a name that is too long
             raise cannot_read(self.path, error) from None
         arrays, texts = unseal(self.path)
-        if texts.get("format") != FORMAT:
-            raise FileError(f"{self.path} is no checkpoint of this version of unstuck ({FORMAT!r})")
+        check_format(self.path, texts.get("format"), FORMAT)
         for what, mine in (("recipe", self._recipe), ("data", self._fingerprint)):
             if texts.get(what) != mine:
                 raise FileError(
