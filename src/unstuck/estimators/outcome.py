@@ -7,14 +7,21 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from unstuck.arrays import evenly, in_precision
 from unstuck.data.inputs import Inputs
+from unstuck.data.sparse import is_sparse
 from unstuck.data.targets import Targets
+from unstuck.engines.reference import evaluate_outputs
 from unstuck.errors import DataError
 from unstuck.estimators.attempts import Attempt, OptimizerState, Task
-from unstuck.estimators.plateau import Plateau, nothing_learned
+from unstuck.estimators.heldout import Examples
+from unstuck.estimators.plateau import Plateau
+from unstuck.estimators.shortfall import fallen_short, next_to_nothing
 from unstuck.estimators.starts import unpacked
+from unstuck.functions.losses import SquaredError
 from unstuck.functions.schedules import InverseScalingByRows
 from unstuck.recipe import Recipe
 
@@ -23,6 +30,14 @@ if TYPE_CHECKING:
 
 UNFINISHED = ("all epochs", "call budget", "line search")
 """Reasons for stopping that leave the optimization short of its end."""
+
+
+HELP = (
+    "If it is on a saddle, tol=0, a larger n_iter_no_change or another learning rate get it across; n_restarts tries "
+    "other starts; diagnose_(X, y) finds out"
+)
+MOST_JUDGED = 1000
+"""A network is compared with others on so many rows at most, from all over them."""
 
 
 def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
@@ -96,8 +111,34 @@ def warn_of(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
         said = f"the training diverged, {run.failure}; the best parameters before that are kept"
     elif run.stopped in UNFINISHED:
         said = f"stopped by {run.stopped!r} after {model.n_iter_} of max_iter={model.max_iter}, before it converged"
-    elif seen.reached and not seen.by_score and task.kept.weights is None:
-        Y = run.targets.transform(model._coded(task.kept.Y, run.recipe.loss)[0])
-        said = nothing_learned(seen, run.recipe.loss, Y, model.n_iter_)
+    elif (seen.reached and not seen.by_score) or run.stopped == "converged":
+        short = _shortfall(model, task.kept)
+        said = short and f"{_ended(model, seen)}. {short}. {HELP}"
     if said:
         warnings.warn(f"{type(model).__name__}: {said}", ConvergenceWarning, stacklevel=4)
+
+
+def _ended(model: MultilayerPerceptron, seen: Plateau) -> str:
+    if model.stopped_ == "converged":
+        return f"training ended after {model.n_iter_} iterations, because its loss or gradient hardly changed any more"
+    return (
+        f"training stopped after {model.n_iter_} epochs, because its loss did not fall by tol={seen.tol:g} in "
+        f"{int(seen.patience)} epochs in a row"
+    )
+
+
+def _shortfall(model: MultilayerPerceptron, kept: Examples) -> str | None:
+    """Return what to say of a network that has ended far from what can be done; nothing where rows have weights."""
+    if kept.weights is not None:
+        return None
+    run, recipe = model.run_, model.recipe_
+    some = evenly(kept.X.shape[0], MOST_JUDGED)
+    X, Y = in_precision(model._scaled(kept.X[some]), recipe.precision), kept.Y[some]
+    targets, coding = model._coded(Y, recipe.loss)
+    coded = coding.fit(targets, recipe.outputs, recipe.loss.prefers).transform(targets)
+    A = evaluate_outputs(run.network, run.final_parameters, X)
+    said = next_to_nothing(recipe.loss, coded, float(recipe.loss.value(coded, A.astype(np.float64), None)))
+    comparable = isinstance(recipe.loss, SquaredError) or model._many_classes is not None
+    if said or is_sparse(X) or not comparable:
+        return said
+    return fallen_short(X, coded, A, lambda A: model._score_of(A, Y, None), run.network.size)

@@ -17,10 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from unstuck.arrays import Array
-from unstuck.diagnosis.floors import best_constant
-from unstuck.functions.losses import Loss
 
-NEXT_TO_NOTHING = 0.05
 LEAST_RATE, RATE_FACTOR = 1e-6, 0.2
 
 
@@ -75,9 +72,18 @@ class Plateau:
             return False
         if self.adaptive and self.rate > LEAST_RATE:
             self.waited, self.rate = 0, self.rate * RATE_FACTOR
+            self._say(f"Setting learning rate to {self.rate:f}")
             return RATE_FACTOR
         self.reached = True
+        self._say("Stopping.")
         return True
+
+    def _say(self, consequence: str) -> None:
+        if self.verbose:
+            what = "Validation score" if self.by_score else "Training loss"
+            print(
+                f"{what} did not improve more than tol={self.tol:f} for {int(self.patience)} consecutive epochs. {consequence}"
+            )
 
     def diverged(self) -> None:
         """Take note of an epoch that ended in numbers that are not finite."""
@@ -106,16 +112,3 @@ class Plateau:
         if score is not None:
             self.scores.append(score)
             self.best_score = max(self.best_score, score)
-
-
-def nothing_learned(seen: Plateau, loss: Loss, Y: Array, epochs: int) -> str | None:
-    """Return what to say of a plateau at the best constant prediction, or None where the network has learned."""
-    constant = best_constant(loss, Y)[0] + seen.shift
-    if not seen.losses[-1] > (1 - NEXT_TO_NOTHING) * constant:
-        return None
-    return (
-        f"training stopped after {epochs} epochs, because its loss did not fall by tol={seen.tol:g} in "
-        f"{int(seen.patience)} epochs in a row. It stands at {seen.losses[-1]:.4g}, where predicting one constant for "
-        f"every row has {constant:.4g}: the network has learned next to nothing. If it is on a saddle, tol=0, a larger "
-        "n_iter_no_change or another learning rate get it across; diagnose_(X, y) finds out"
-    )
