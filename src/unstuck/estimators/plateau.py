@@ -80,10 +80,8 @@ class Plateau:
 
     def _say(self, consequence: str) -> None:
         if self.verbose:
-            what = "Validation score" if self.by_score else "Training loss"
-            print(
-                f"{what} did not improve more than tol={self.tol:f} for {int(self.patience)} consecutive epochs. {consequence}"
-            )
+            what, epochs = "Validation score" if self.by_score else "Training loss", int(self.patience)
+            print(f"{what} did not improve more than tol={self.tol:f} for {epochs} consecutive epochs. {consequence}")
 
     def diverged(self) -> None:
         """Take note of an epoch that ended in numbers that are not finite."""
