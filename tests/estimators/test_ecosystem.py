@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 import sklearn
@@ -45,6 +46,25 @@ def test_workers_of_joblib_come_to_the_same_scores():
     alone, beside = (cross_val_score(model, X, Y, cv=3, n_jobs=jobs) for jobs in (1, 2))
     np.testing.assert_array_equal(alone, beside)
     assert alone.mean() > 0.85
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_grid_search_on_dask_comes_to_the_same_scores(processes):
+    from distributed import Client, LocalCluster
+
+    grid = {"alpha": [1e-4, 1.0, 1000.0], "solver": ["adam", "lbfgs"]}
+    alone = GridSearchCV(MLPClassifier(**QUICK), grid, cv=3).fit(X, Y)
+    place = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1"} if processes else {"threads_per_worker": 4}
+    with (
+        LocalCluster(**{"n_workers": 1, **place}, processes=processes, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+        joblib.parallel_backend("dask"),
+    ):
+        spread = GridSearchCV(MLPClassifier(**QUICK), grid, cv=3).fit(X, Y)
+        worked = client.run(lambda dask_worker: len(dask_worker.state.log))
+    assert all(worked.values())
+    np.testing.assert_array_equal(spread.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(spread.predict_proba(X), alone.predict_proba(X))
 
 
 def test_calibration_and_permutation_importance():
