@@ -1,6 +1,8 @@
 from .data.inputs import Inputs as Inputs
 from .data.targets import Targets as Targets
 from .diagnosis.diagnose import diagnose as diagnose
+from .diagnosis.rate_range import RateRange as RateRange
+from .diagnosis.rate_range import find_learning_rate as find_learning_rate
 from .diagnosis.verdict import Diagnosis as Diagnosis
 from .errors import DataError as DataError
 from .errors import FileError as FileError

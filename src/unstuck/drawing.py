@@ -49,6 +49,24 @@ def history_figure(history: History, title: str, best_epoch: int) -> Figure:
     return figure
 
 
+def rates_figure(rates: Any, losses: Any, smoothed: Any, tried: tuple[Any, Any], suggestion: float) -> Figure:
+    """Draw the loss of a range test over the learning rate, and after the trials at `tried` rates, the best marked."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, ".", color="0.75", markersize=3, label="mini-batches")
+    axes.plot(rates, smoothed, label="range test, smoothed")
+    axes.plot(*tried, "o-", color="C1", markersize=4, label="trained at each rate")
+    axes.axvline(suggestion, color="C1", linestyle=":", label=f"suggested: {suggestion:.2g}")
+    lowest = min(0.0, np.min(smoothed), np.min(tried[1]))
+    axes.set_ylim(lowest, 2 * max(abs(smoothed[0]), 1e-300))  # what explodes would flatten all the rest
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
 def drawable(values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Tell which values are finite, and not so large that the arithmetic of axes overflows."""
     return np.less(np.abs(values), LARGEST)

@@ -148,6 +148,22 @@ def test_any_optimizer_and_schedule_may_take_the_place_of_the_solver():
 
 
 @quiet
+@pytest.mark.parametrize(("model", "y"), [(MLPClassifier, Y), (MLPRegressor, NUMBERS)])
+def test_a_learning_rate_is_found_and_the_estimator_stays_as_it_is(model, y):
+    settings = {"solver": "sgd", "input_scaling": "standard", "random_state": 0, "max_iter": 400}
+    settings |= {"target_scaling": "standard"} if model is MLPRegressor else {"class_weight": "balanced"}
+    estimator = model(**settings)
+    before = dict(vars(estimator))
+    found = estimator.find_learning_rate_(X, y)
+    assert vars(estimator) == before
+    scores = [model(**settings, learning_rate_init=rate).fit(X, y).score(X, y) for rate in np.logspace(-4, -1, 9)]
+    reached = estimator.set_params(learning_rate_init=found.suggestion).fit(X, y).score(X, y)
+    assert reached >= 0.95 * max(scores)
+    with pytest.raises(OptionError, match="L-BFGS"):
+        model(solver="lbfgs").find_learning_rate_(X, y)
+
+
+@quiet
 def test_decay_and_max_norm_bound_the_weights():
     assert np.linalg.norm(fitted(max_norm=0.5).coefs_[0], axis=0).max() <= 0.5 * (1 + 1e-12)
     assert abs(fitted(weight_decay=5.0).coefs_[0]).sum() < abs(fitted().coefs_[0]).sum()

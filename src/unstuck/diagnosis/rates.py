@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from unstuck.arrays import evenly
-from unstuck.engines.engine import Rows
-from unstuck.engines.native import NativeEngine, thread_count
+from unstuck.engines import choose_engine
+from unstuck.engines.engine import Engine, Rows
+from unstuck.engines.native import thread_count
 from unstuck.functions.optimizers import LBFGS
 from unstuck.network import Network
 from unstuck.training.prepare import Prepared
@@ -81,9 +82,10 @@ def sweep(prepared: Prepared, rates: Sequence[float] = RATES, updates: int = UPD
         return None
     judged = rows.pick(evenly(len(rows), MOST_ROWS))
     free = Network(network.recipe.replace(stop_at_loss=None), network.inputs)
+    machine = choose_engine("auto", free.recipe)
 
     def tried(rate: float) -> tuple[float, float]:
-        engine = NativeEngine(free, rows, threads=1)
+        engine = machine(free, rows, threads=1)
         descent = State.at_start(free).descent
         losses = []
         for count in (1, updates - 1):
@@ -95,12 +97,12 @@ def sweep(prepared: Prepared, rates: Sequence[float] = RATES, updates: int = UPD
 
     with ThreadPoolExecutor(thread_count()) as pool:
         found = list(pool.map(tried, rates))
-    engine = NativeEngine(free, judged, threads=1)
+    engine = machine(free, judged, threads=1)
     start = _loss(engine, State.at_start(free).descent.w, judged)
     first, losses = zip(*found, strict=True)
     return RateSweep(tuple(rates), losses, first, start, updates)
 
 
-def _loss(engine: NativeEngine, w: object, rows: Rows) -> float:
+def _loss(engine: Engine, w: object, rows: Rows) -> float:
     loss = engine.evaluate(w, rows)[0]  # type: ignore[arg-type]
     return loss if math.isfinite(loss) else math.inf

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -20,7 +20,7 @@ from unstuck.data.targets import FittedTargets, Targets
 from unstuck.engines.backprop import forward
 from unstuck.engines.reference import CHUNK, evaluate_outputs
 from unstuck.errors import DataError, OptionError
-from unstuck.estimators.attempts import OptimizerState, Task, attempt
+from unstuck.estimators.attempts import LARGEST_SEED, OptimizerState, Task, attempt
 from unstuck.estimators.heldout import Examples, hold_out
 from unstuck.estimators.outcome import settle, warn_of
 from unstuck.estimators.parameters import CONSTRAINTS
@@ -39,6 +39,9 @@ from unstuck.functions.activations import Activation
 from unstuck.functions.losses import Loss
 from unstuck.network import DenseLayer, Network
 from unstuck.recipe import Recipe
+
+if TYPE_CHECKING:
+    from unstuck.diagnosis.rate_range import RateRange
 
 DTYPES = (np.float64, np.float32)
 Purpose = Literal["fit", "partial_fit", "held"]
@@ -272,6 +275,30 @@ class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 )
             X, y = self.data_
         return diagnose(self.recipe_, dense(X), y, **options)
+
+    def find_learning_rate_(self, X: Any, y: Any, sample_weight: Any = None) -> RateRange:
+        """Find a learning rate for rows X with targets y by `unstuck.find_learning_rate`; the estimator stays as it is.
+
+        Write what it suggests into `learning_rate_init`, or into the optimizer where `optimizer` is a value.
+
+        Raises:
+            OptionError: with "lbfgs", which has no learning rate.
+            ValueError: when parameters or data cannot be used.
+        """
+        from unstuck.diagnosis.rate_range import find_learning_rate
+
+        self._validate_params()
+        model = clone(self)  # what is fitted on X and y is fitted there
+        X, Y = model._checked(X, y, "fit", reset=True)
+        weights = model._row_weights(Y, None if sample_weight is None else _check_sample_weight(sample_weight, X))
+        widths = [X.shape[1], *hidden_sizes(self.hidden_layer_sizes), Y.shape[1]]
+        loss, output = loss_and_output(self.loss, self.output_activation, model._many_classes)
+        model._begin(widths, output, X)
+        recipe = recipe_of(self, widths, loss, output, rows=X.shape[0], seen=0, dtype=X.dtype)
+        y, targets = model._coded(Y, loss)
+        seed = int(check_random_state(self.random_state).randint(LARGEST_SEED))
+        recipe = recipe.replace(targets=targets, seed=seed)
+        return find_learning_rate(recipe, model._scaled(X), y, sample_weight=weights)
 
     # ---- kept and loaded -----------------------------------------------------------------------------------------
 
