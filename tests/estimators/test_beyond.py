@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris, make_multilabel_classification
-from sklearn.preprocessing import StandardScaler
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from unstuck import (
     SGD,
@@ -19,6 +22,10 @@ from unstuck import (
     train,
 )
 from unstuck.data import xor
+from unstuck.estimators.recipes import ACTIVATIONS
+from unstuck.functions.initializers import Initializer
+from unstuck.functions.optimizers import Optimizer
+from unstuck.functions.schedules import Schedule
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -91,6 +98,26 @@ def test_the_activations_of_a_layer_are_what_transform_returns():
         model.transform(X, layer=2)
 
 
+@quiet
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"softmax"}))
+def test_each_activation_is_one_of_a_hidden_layer(name):
+    model = fitted(activation=name, input_scaling="standard", max_iter=200)
+    assert model.recipe_.layers[0].activation.kind == ACTIVATIONS[name]
+    assert model.score(X, Y) > 0.85
+
+
+@quiet
+def test_predictions_go_through_the_network_a_part_at_a_time():
+    model = fitted(hidden_layer_sizes=500, max_iter=1)
+    rows = np.tile(X, (400, 1))
+    tracemalloc.start()
+    many = model.predict_proba(rows)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < len(rows) * 500 * 8 / 3  # bytes of the hidden layer for all rows at once
+    np.testing.assert_allclose(many, np.tile(model.predict_proba(X), (400, 1)), rtol=1e-12)
+
+
 # ---- loss and weights --------------------------------------------------------------------------------------
 
 
@@ -104,6 +131,16 @@ def test_class_weights_are_sample_weights():
     by_hand = np.bincount(Y[uneven])
     weighted = MLPClassifier(**QUICK).fit(X[uneven], Y[uneven], sample_weight=(110 / (3 * by_hand))[Y[uneven]])
     assert same(balanced, weighted)
+
+
+@quiet
+def test_class_weights_of_several_labels_a_row():
+    rows, labels = make_multilabel_classification(n_samples=150, n_features=4, n_classes=2, random_state=0)
+    weights = [{0: 1.0, 1: 5.0}, {0: 2.0, 1: 0.5}]
+    factors = np.prod([np.where(column == 1, one[1], one[0]) for column, one in zip(labels.T, weights, strict=True)], 0)
+    weighted = MLPClassifier(**QUICK).fit(rows, labels, sample_weight=factors)
+    assert same(MLPClassifier(**QUICK, class_weight=weights).fit(rows, labels), weighted)
+    assert not same(MLPClassifier(**QUICK).fit(rows, labels), weighted)
 
 
 @quiet
@@ -145,6 +182,33 @@ def test_any_optimizer_and_schedule_may_take_the_place_of_the_solver():
     assert model.run_.history["learning_rate"][-1] < 0.001
     assert fitted(optimizer=SGD(0.3)).recipe_.optimizer == SGD(0.3)
     assert not hasattr(MLPClassifier(optimizer="lbfgs"), "partial_fit")
+
+
+@quiet
+@pytest.mark.parametrize("kind", sorted(Optimizer.family))
+def test_each_optimizer_is_one_of_the_estimator(kind):
+    full = {"batch_size": 150, "max_iter": 300} if kind in ("rprop", "lbfgs") else {"batch_size": 30, "max_iter": 60}
+    model = fitted(optimizer=kind, input_scaling="standard", **full)
+    assert model.recipe_.optimizer.kind == kind
+    assert model.score(X, Y) > 0.85
+
+
+@quiet
+@pytest.mark.parametrize("kind", sorted(Schedule.family))
+def test_each_schedule_is_one_of_the_estimator(kind):
+    fields = {"inverse_scaling_by_rows": {"rows": 150}}.get(kind, {})
+    model = fitted(schedule=Schedule.from_data({"kind": kind, **fields}), input_scaling="standard", batch_size=30)
+    assert model.recipe_.schedule.kind == kind
+    assert len(set(model.run_.history["learning_rate"])) > 1 or kind in ("constant", "reduce_on_plateau", "step")
+
+
+@quiet
+@pytest.mark.parametrize("kind", sorted(set(Initializer.family) - {"given", "constant", "zeros"}))
+def test_each_start_is_one_of_the_estimator(kind):
+    fields = {"uniform": {"low": -0.5, "high": 0.5}}.get(kind, {})
+    model = fitted(weight_start=Initializer.from_data({"kind": kind, **fields}), input_scaling="standard", max_iter=150)
+    assert model.recipe_.layers[0].weight_start.kind == kind
+    assert model.score(X, Y) > 0.85
 
 
 @quiet
@@ -199,6 +263,16 @@ def test_scaling_inside_is_scaling_outside():
     np.testing.assert_allclose(inside.coefs_[0], outside.coefs_[0], rtol=1e-6, atol=1e-9)
 
 
+@quiet
+@pytest.mark.parametrize(("scaling", "scaler"), [("standard", StandardScaler()), ("minmax", MinMaxScaler())])
+def test_scaling_of_targets_inside_is_scaling_outside(scaling, scaler):
+    y = np.column_stack([NUMBERS, -3 * NUMBERS + X[:, 0]])
+    inside = fitted(y, MLPRegressor, target_scaling=scaling)
+    outside = MLPRegressor(**QUICK).fit(X, scaler.fit_transform(y))
+    np.testing.assert_allclose(inside.coefs_[0], outside.coefs_[0], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(inside.predict(X), scaler.inverse_transform(outside.predict(X)), rtol=1e-6)
+
+
 # ---- stopping ----------------------------------------------------------------------------------------------
 
 
@@ -238,6 +312,22 @@ def test_rows_of_ones_own_to_stop_by():
     assert model.stopped_ == "early stopping"
     assert model.t_ == model.n_iter_ * 75  # none of the training rows was set aside
     assert model.score(X[1::2], Y[1::2]) == model.best_validation_score_
+
+
+@quiet
+def test_the_validation_loss_is_that_of_the_held_rows():
+    model = MLPClassifier(**QUICK, alpha=1.0).fit(X[::2], Y[::2], validation=(X[1::2], Y[1::2]))
+    assert model.validation_loss_curve_[-1] == pytest.approx(log_loss(Y[1::2], model.predict_proba(X[1::2])))
+    assert model.validation_scores_[-1] == model.score(X[1::2], Y[1::2])
+
+
+@quiet
+def test_several_labels_a_row_stop_early():
+    rows, labels = make_multilabel_classification(n_samples=200, random_state=0)
+    model = MLPClassifier(**{**QUICK, "max_iter": 500}, early_stopping=True, n_iter_no_change=5).fit(rows, labels)
+    assert model.stopped_ == "early stopping"
+    assert model.t_ == model.n_iter_ * 180  # a tenth was set aside
+    assert len(model.validation_scores_) - 1 - int(np.argmax(model.validation_scores_)) > 5
 
 
 def test_partial_fit_stops_by_rows_of_ones_own_and_restores_the_best():

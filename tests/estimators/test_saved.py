@@ -128,6 +128,31 @@ def test_everything_fitted_is_there_again(model, way, tmp_path):
         assert again.predict_proba(rows).tobytes() == model.predict_proba(rows).tobytes()
 
 
+def square(z):
+    return z * z
+
+
+def twice(z):
+    return 2 * z
+
+
+def unmoved(row, w):
+    return False
+
+
+@pytest.mark.parametrize("way", ["joblib", "pickle", "deepcopy"])
+def test_pickles_and_copies_keep_functions_random_states_and_rows_too(way, tmp_path):
+    parameters = {"activation": (square, twice), "callbacks": [unmoved], "random_state": np.random.RandomState(0)}
+    model = MLPClassifier(**{**QUICK, **parameters}, keep_data=True).fit(X, Y)
+    again = WAYS[way](model, tmp_path)
+    assert again.callbacks == [unmoved]
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(again.data_[0], X)
+    for one in (model, again):
+        one.fit(X, Y)  # from the same random state
+    assert again.coefs_[0].tobytes() == model.coefs_[0].tobytes()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_training_goes_on_as_if_nothing_had_been(model, way, tmp_path):
     again = WAYS[way](model, tmp_path)
