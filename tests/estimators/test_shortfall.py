@@ -118,6 +118,17 @@ def test_noise_is_nothing_that_a_linear_model_could_do_better():
     assert not [said for said in said_of(model, X, y) if "linear" in said]
 
 
+@pytest.mark.parametrize("mean", [0.5, 30])  # the loss a - y log a is negative where the mean is large
+def test_a_poisson_loss_at_its_constant_is_said_and_a_lower_one_is_not(mean):
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, size=(400, 2))
+    y = random.poisson(mean * np.exp(X[:, 0]))
+    settings = {"loss": "poisson", "hidden_layer_sizes": 8, "solver": "lbfgs", "random_state": 0, "max_iter": 2000}
+    (said,) = said_of(MLPRegressor(**settings, alpha=1e5), X, y)
+    assert "learned next to nothing" in said
+    assert not said_of(MLPRegressor(**settings), X, y)
+
+
 def test_weighted_rows_and_robust_losses_are_not_judged_by_accuracy_and_r2():
     x = np.linspace(-1, 1, 100).reshape(-1, 1)
     y = x[:, 0].copy()

@@ -136,8 +136,8 @@ def _shortfall(model: MultilayerPerceptron, kept: Examples) -> str | None:
     X, Y = in_precision(model._scaled(kept.X[some]), recipe.precision), kept.Y[some]
     targets, coding = model._coded(Y, recipe.loss)
     coded = coding.fit(targets, recipe.outputs, recipe.loss.prefers).transform(targets)
-    A = evaluate_outputs(run.network, run.final_parameters, X)
-    said = next_to_nothing(recipe.loss, coded, float(recipe.loss.value(coded, A.astype(np.float64), None)))
+    A = evaluate_outputs(run.network, run.final_parameters, X).astype(np.float64)
+    said = next_to_nothing(recipe.loss, coded, A, model._loss_shift(Y, None))
     comparable = isinstance(recipe.loss, SquaredError) or model._many_classes is not None
     if said or is_sparse(X) or not comparable:
         return said

@@ -34,9 +34,16 @@ Score = Callable[[Array], float]
 """Accuracy or r2 of outputs (n, o)."""
 
 
-def next_to_nothing(loss: Loss, Y: Array, reached: float) -> str | None:
-    """Return what to say of a loss that is hardly below that of the best constant, or None of one that is."""
-    constant = best_constant(loss, Y)[0]
+def next_to_nothing(loss: Loss, Y: Array, A: Array, shift: float) -> str | None:
+    """Return what to say of outputs whose loss is hardly below that of the best constant, or None of those it is.
+
+    Args:
+        loss: to compare by.
+        Y: coded targets (n, o).
+        A: the network's outputs (n, o).
+        shift: is added to both losses, so that 0 is the least they can be.
+    """
+    constant, reached = best_constant(loss, Y)[0] + shift, float(loss.value(Y, A, None)) + shift
     if not reached > (1 - NEXT_TO_NOTHING) * constant:
         return None
     return (
