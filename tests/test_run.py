@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import pickle
 import tomllib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 
 import unstuck
 from unstuck import (
@@ -18,10 +21,12 @@ from unstuck import (
     EarlyStopping,
     FileError,
     Inputs,
+    MLPRegressor,
     Recipe,
     Run,
     Targets,
     train,
+    train_many,
 )
 from unstuck.sealed import seal, unseal
 
@@ -334,3 +339,26 @@ def test_plot_shows_the_history():
 
 def test_repr_says_how_it_went():
     assert repr(train(LINEAR, X, NUMBERS)).startswith("Run(stopped='all epochs', epoch=20, loss=")
+
+
+def test_a_run_refers_to_what_it_was_trained_on_and_copies_nothing():
+    for run in (train(LINEAR, X, NUMBERS), *train_many(LINEAR, X, NUMBERS, seeds=2)):
+        assert run.data.X is X
+        assert run.data.y is NUMBERS
+
+
+def test_the_rows_are_not_pickled_with_the_run():
+    run = train(LINEAR, X, NUMBERS)
+    again = pickle.loads(pickle.dumps(run))
+    assert again.data is None
+    assert (again.predict(X) == run.predict(X)).all()
+    many = np.repeat(X, 1000, axis=0)
+    large = train(LINEAR.replace(epochs=1), many, many @ [1.0, 2.0, 3.0])
+    assert len(pickle.dumps(large)) < many.nbytes / 10
+
+
+def test_an_estimator_keeps_no_rows_unless_asked():
+    model = MLPRegressor(max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert model.fit(X, NUMBERS).run_.data is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,22 @@ FACTS = {"best_epoch": int, "stopped": str, "failure": str, "seconds": float, "e
 
 
 @dataclass(frozen=True, eq=False)
+class TrainedOn:
+    """What a run was trained on: references to what the caller passed, no copies.
+
+    Attributes:
+        X: features.
+        y: targets.
+        alone: whether nothing but the recipe, X and y decided what came out: no row weights, validation rows, start or
+            callbacks.
+    """
+
+    X: Any
+    y: Any
+    alone: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """A training that has ended, for whatever reason.
 
@@ -45,6 +61,8 @@ class Run:
         failure: where the first number that was not finite appeared, empty if none did.
         seconds: how long it took.
         engine: what computed it.
+        data: X and y as `train` got them, for `diagnose(run)`: they stay in memory as long as the run does. They are
+            not saved, pickled or copied with it; a run that was loaded has None.
     """
 
     recipe: Recipe
@@ -58,6 +76,10 @@ class Run:
     failure: str
     seconds: float
     engine: str
+    data: TrainedOn | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "data": None}
 
     @cached_property
     def network(self) -> Network:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from functools import cache
 
 import numpy as np
@@ -35,8 +36,10 @@ from unstuck import (
     OptionError,
     Recipe,
     RecipeError,
+    Run,
     Targets,
     train,
+    train_many,
 )
 from unstuck.data import xor
 from unstuck.diagnosis.diagnose import diagnose
@@ -327,3 +330,41 @@ def test_tables_of_pandas_are_diagnosed():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"a": X[:, 0], "b": pandas.Categorical(np.where(X[:, 1] > 0, "u", "v"))})
     assert diagnosed(TWO, table, Y, inputs=CATEGORIES).state == "learns"
+
+
+def test_a_run_is_diagnosed_on_the_rows_it_was_trained_on():
+    slow = TWO.replace(optimizer=SGD(1e-7), epochs=5)
+    of_run, of_recipe = diagnose(train(slow, X, Y, progress=False), progress=False), diagnosed(slow, X, Y, budget=None)
+    assert of_run.state == of_recipe.state == "does not learn"
+    assert (of_run.evidence.problem.X == of_recipe.evidence.problem.X).all()
+    assert of_run.evidence.gain == of_recipe.evidence.gain
+    (other,) = train_many(slow, X, Y, seeds=[3], progress=False)
+    assert diagnose(other, progress=False).evidence.recipe.seed == 3
+
+
+def test_a_run_on_few_rows_is_not_trained_again():
+    run = train(TWO, *xor(), progress=False)
+    assert diagnose(run, budget=BUDGET, progress=False).evidence.first.run is run
+
+
+@pytest.mark.parametrize(
+    "how", [{"time_budget": 1e-9}, {"sample_weight": [1, 1, 1, 0]}, {"callbacks": [lambda *_: 0.1]}]
+)
+def test_a_run_that_other_things_had_a_part_in_is_trained_again(how):
+    run = train(TWO, *xor(), progress=False, **how)
+    again = diagnose(run, budget=BUDGET, progress=False).evidence.first.run
+    whole = train(TWO, *xor(), progress=False)
+    assert (again.final_parameters == whole.final_parameters).all()
+    assert not (run.final_parameters == whole.final_parameters).all()
+
+
+@pytest.mark.parametrize("how", ["saved", "pickled"])
+def test_a_run_without_its_rows_says_what_to_write(how, tmp_path):
+    run = train(TWO, *xor(), progress=False)
+    run.save(tmp_path / "run")
+    without = Run.load(tmp_path / "run") if how == "saved" else pickle.loads(pickle.dumps(run))
+    with pytest.raises(OptionError, match=r"diagnose\(run, X, y\)"):
+        diagnose(without)
+    assert diagnose(without, *xor(), budget=BUDGET, progress=False).state == "learns"
+    with pytest.raises(OptionError, match=r"all of them"):
+        diagnose(run, xor()[0])

@@ -25,8 +25,10 @@ def diagnose(
     batch_size: int | None = None,
 ) -> Diagnosis: ...
 @overload
+def diagnose(subject: Recipe, X: Any, y: Any, *, budget: float | None = None, progress: bool = True) -> Diagnosis: ...
+@overload
 def diagnose(
-    subject: Recipe | Run, X: Any, y: Any, *, budget: float | None = None, progress: bool = True
+    subject: Run, X: Any = None, y: Any = None, *, budget: float | None = None, progress: bool = True
 ) -> Diagnosis: ...
 def diagnose(
     subject: Recipe | Run | HandWritten,
@@ -43,9 +45,10 @@ def diagnose(
 
     Args:
         subject: the network and its training, as a recipe or as the run it made; or a network somebody wrote, with its
-            data. A run does not keep its data, and is trained again.
-        X: features, an array (n, i) or a table of n rows; for a recipe.
-        y: targets, n labels or numbers, or an array (n, o); for a recipe.
+            data. A run is trained again on a part of its rows, unless they are so few that none are held out.
+        X: features, an array (n, i) or a table of n rows; for a recipe. A run that has not been saved or pickled since
+            has what it was trained on.
+        y: targets, n labels or numbers, or an array (n, o); likewise. Row weights are not looked at.
         budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 3.5 to 10.
         progress: show what is being done when it takes longer than a second.
         optimizer: that a network somebody wrote is trained with; None for gradient descent at the rate of its step,
@@ -69,9 +72,16 @@ def diagnose(
         return diagnose_code(
             subject, budget, optimizer=optimizer, epochs=epochs, batch_size=batch_size, progress=progress
         )
-    if X is None or y is None:
-        raise OptionError("whether a recipe learns depends on the data: diagnose(recipe, X, y)")
     if optimizer is not None or epochs is not None or batch_size is not None:
         raise OptionError("a recipe has its own optimizer, epochs and batch_size: change it, recipe.replace(...)")
+    if isinstance(subject, Run) and X is None and y is None:
+        if subject.data is None:
+            raise OptionError(
+                "this run does not have the rows it was trained on, which are not saved with it: diagnose(run, X, y)"
+            )
+        X, y = subject.data.X, subject.data.y
+        return diagnose_recipe(subject.recipe, X, y, budget, progress, subject if subject.data.alone else None)
+    if X is None or y is None:
+        raise OptionError("whether a recipe learns depends on the data, all of them: diagnose(recipe, X, y)")
     recipe = subject.recipe if isinstance(subject, Run) else subject
     return diagnose_recipe(recipe, X, y, budget, progress)

@@ -26,6 +26,7 @@ from unstuck.network import Network
 from unstuck.recipe import Dropout, Recipe
 from unstuck.run import Run
 from unstuck.training.prepare import Prepared, prepare
+from unstuck.training.train import RESUMABLE
 
 FIRST_SHARE, SEEDS_SHARE, REFERENCE_SHARE = 0.2, 0.2, 0.15
 """Of the budget, for the first training, those from other seeds, and the ordinary network."""
@@ -34,7 +35,7 @@ SMALL_ROWS = 16
 SMALL_UPDATES = 400
 
 
-def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
+def measure(recipe: Recipe, X: Any, y: Any, clock: Clock, done: Run | None = None) -> Evidence:
     """Train the recipe from a few seeds and measure what separates the causes.
 
     Where it takes too long to be trained dozens of times, and does not learn, everything is measured on fewer rows or
@@ -45,6 +46,7 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
         X: features.
         y: targets.
         clock: what is left of the budget.
+        done: a run that the recipe made of just these rows.
 
     Raises:
         DataError: when the data cannot be used, as `train` does.
@@ -54,7 +56,7 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     prepare(recipe, problem.X, problem.y).network.start()  # what does not fit is said here
     clock.tell("training as it is")
     whole_budget = clock.seconds
-    (first,) = train_all([recipe], problem, FIRST_SHARE * whole_budget)
+    first = _reused(done, problem) or train_all([recipe], problem, FIRST_SHARE * whole_budget)[0]
     if first.run.stopped != "diverged":
         clock.suit(first.run.seconds)
     shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
@@ -71,6 +73,13 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock) -> Evidence:
     others = [shorter.replace(seed=seed) for seed in seeds_after(recipe, len(trained), seeds - len(trained))]
     clock.tell("training from other seeds")
     return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), reach, cut)
+
+
+def _reused(run: Run | None, problem: Problem) -> Trained | None:
+    """Return a run as the first training, if no rows are held out that it would have to be without."""
+    if run is None or problem.held_out or run.stopped in RESUMABLE:
+        return None
+    return Trained(run, problem.gain(run), problem.fit(run))
 
 
 def _evidence(

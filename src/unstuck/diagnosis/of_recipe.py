@@ -12,14 +12,17 @@ from unstuck.diagnosis.measure import measure
 from unstuck.diagnosis.trainings import Clock
 from unstuck.diagnosis.verdict import Diagnosis, decide, learns
 from unstuck.recipe import Recipe
+from unstuck.run import Run
 from unstuck.training.progress import ProgressBar
 
 FOR_TRIALS = 0.5
 """Of the budget, whatever measuring took."""
 
 
-def diagnose_recipe(recipe: Recipe, X: Any, y: Any, budget: float | None, progress: bool) -> Diagnosis:
-    """Measure, examine and try; see `diagnose`.
+def diagnose_recipe(
+    recipe: Recipe, X: Any, y: Any, budget: float | None, progress: bool, done: Run | None = None
+) -> Diagnosis:
+    """Measure, examine and try; see `diagnose`, and for `done` `measure`.
 
     NumPy's matrices are small here, and BLAS takes one thread for them: several wait for each other on a busy machine.
     """
@@ -27,7 +30,7 @@ def diagnose_recipe(recipe: Recipe, X: Any, y: Any, budget: float | None, progre
 
     with ProgressBar("diagnosing", progress) as bar, np.errstate(all="ignore"), threadpool_limits(1, user_api="blas"):
         clock = Clock(budget, bar)
-        evidence = measure(recipe, X, y, clock)
+        evidence = measure(recipe, X, y, clock, done)
         clock.limit(max(clock.seconds, clock.spent + FOR_TRIALS * clock.seconds))
         findings = examine(evidence)
         if evidence.nothing or learns(evidence):

@@ -77,6 +77,7 @@ def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
         targets=model._labelled(run.targets),
         final_parameters=w,
         best_parameters=w if seen.best_w is None else seen.best_w,
+        data=None,
     )
     unless_reached = "" if task.incremental else run.stopped
     model.stopped_ = ("early stopping" if seen.by_score else "plateau") if seen.reached else unless_reached

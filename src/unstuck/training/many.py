@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from unstuck.engines import choose_engine
 from unstuck.engines.native import thread_count
 from unstuck.errors import DataError, OptionError, RecipeError
 from unstuck.recipe import Recipe
-from unstuck.run import Run
+from unstuck.run import Run, TrainedOn
 from unstuck.training.interruption import interruptible
 from unstuck.training.prepare import Preparations
 from unstuck.training.progress import Part, ProgressBar
@@ -84,6 +85,7 @@ def train_many(
     else:
         _check_each(all_recipes, data)
 
+    given = TrainedOn(X, y, alone=validation is None and sample_weight is None)
     threads, networks = thread_count(), max(1, len(all_recipes))
     deadline = None if time_budget is None else time.monotonic() + time_budget
     over = threading.Event()
@@ -105,7 +107,7 @@ def train_many(
             session = Session(recipe, prepared, machine, state, (), left, part := Part(bar), halted, None)
             carry_out(session)
             part.finish()
-            return session.as_run()
+            return replace(session.as_run(), data=given)
 
         futures = [pool.submit(trained, recipe) for recipe in all_recipes]
         waiting = set(futures)

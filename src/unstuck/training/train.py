@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from unstuck.files import held
 from unstuck.functions.optimizers import LBFGS
 from unstuck.history import is_signal
 from unstuck.recipe import Recipe
-from unstuck.run import Run
+from unstuck.run import Run, TrainedOn
 from unstuck.training.checkpoints import Checkpoint
 from unstuck.training.descent import descend
 from unstuck.training.interruption import interruptible
@@ -47,7 +48,7 @@ def train(
     """Train the recipe's network on rows X and targets y.
 
     Ctrl-C ends the training and returns what was reached; so does a loss that is not finite. Neither is an error:
-    `run.stopped` says why a training ended.
+    `run.stopped` says why a training ended. The run refers to X and y, so that `diagnose(run)` needs nothing else.
 
     Args:
         recipe: everything that determines the training.
@@ -97,7 +98,8 @@ def train(
                 state.stopped = ""
                 session.save(now=True)  # a file that cannot be written is noticed now
                 carry_out(session)
-    return session.as_run()
+    alone = validation is None and sample_weight is None and start is None and not callbacks
+    return replace(session.as_run(), data=TrainedOn(X, y, alone))
 
 
 def carry_out(session: Session) -> None:
