@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from unstuck.diagnosis.changes import differences
@@ -124,10 +124,34 @@ class Conclusion:
 
 
 def _measured(evidence: Evidence) -> dict[str, Any]:
+    rates, noise = evidence.rates, evidence.learnable.noise
     return {
         "gain": evidence.gain,
         "attainable": evidence.attainable,
         "metric": evidence.problem.metric,
         "floors": [{"name": floor.name, "loss": floor.loss} for floor in evidence.floors],
         "loss": evidence.loss,
+        "fit": evidence.fit,
+        "small": evidence.small,
+        "training_mode": evidence.training_mode,
+        "falling": evidence.falling,
+        "fluctuation": evidence.fluctuation,
+        "seeds": [{"seed": one.seed, "gain": one.gain, "fit": one.fit} for one in evidence.untreated],
+        "learnable": {
+            "learner": evidence.learnable.learner,
+            "gain": evidence.learnable.gain,
+            "error": evidence.learnable.error,
+            "linear": evidence.reach.linear.gain,
+            "ordinary": evidence.reach.ordinary.gain,
+        },
+        "label_noise": asdict(noise) if noise is not None else None,
+        "loss_and_metric": [{**asdict(one), "text": one.text} for one in evidence.agreement],
+        "rates": asdict(rates) if rates is not None else None,
+        "facts": asdict(evidence.facts),
+        "layers": {
+            "start": asdict(evidence.start),
+            "end": asdict(evidence.end),
+            "moved": list(evidence.moved),
+            "update_ratios": list(evidence.update_ratios) if evidence.update_ratios is not None else None,
+        },
     }

@@ -10,6 +10,7 @@ from unstuck.diagnosis.facts import Facts
 from unstuck.diagnosis.floors import Floor, flat_at
 from unstuck.diagnosis.layers import NetworkEvidence
 from unstuck.diagnosis.learnable import Learnable
+from unstuck.diagnosis.loss_and_metric import LossAndMetric
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import RateSweep
 from unstuck.diagnosis.reach import Reach
@@ -36,6 +37,8 @@ class Evidence:
         end: after the last one, of the first training.
         moved: how far each layer's parameters went from their start, relative to the larger of both norms.
         rates: the loss after a few updates by learning rate, None with L-BFGS.
+        update_ratios: of each layer over the first ten updates, None with L-BFGS: see `updates.py`.
+        agreement: the loss and the metric over the first training, on training rows and held-out ones.
         small: the gain of the recipe on some 16 rows that it is given all to itself, fitted to them.
         training_mode: the gain on the training rows counted with dropout on, None without dropout.
         cut: what was left out to save time, in words; "" if nothing was.
@@ -53,6 +56,8 @@ class Evidence:
     end: NetworkEvidence
     moved: tuple[float, ...]
     rates: RateSweep | None
+    update_ratios: tuple[float, ...] | None
+    agreement: tuple[LossAndMetric, ...]
     small: float
     training_mode: float | None
     cut: str
@@ -132,6 +137,21 @@ class Evidence:
         before = float(np.median(last[: max(1, len(last) // 2)]))
         after = float(np.median(last[len(last) // 2 :]))
         return (before - after) / abs(before) if before else 0.0
+
+    @property
+    def fluctuation(self) -> float:
+        """The standard deviation of the loss about a straight line over the last fifth, as a share of its median."""
+        history = self.first.run.history
+        if len(history) < 5:
+            return 0.0
+        losses = history["training_loss"]
+        last = losses[-max(3, len(losses) // 5) :]
+        if not np.isfinite(last).all():
+            return 0.0
+        places = np.arange(len(last)) - (len(last) - 1) / 2
+        left = last - last.mean() - places * (places @ last) / (places @ places)
+        middle = abs(float(np.median(last)))
+        return float(np.sqrt((left @ left) / (len(last) - 2))) / middle if middle else 0.0
 
     @property
     def updates(self) -> int:

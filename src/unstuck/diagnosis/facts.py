@@ -14,6 +14,7 @@ from unstuck.diagnosis.problem import Problem
 STEPS = (1, 2, 3, -1, -2, -3)
 """Rows and targets may have come out of step by so many rows."""
 MOST_ROWS = 1000
+MOST_COLUMNS = 1000
 ROUNDING = 1e-9
 
 
@@ -30,7 +31,10 @@ class Facts:
         off_centre: the largest |mean| over standard deviation of a column, constant ones left out.
         constant: the columns that are constant, by number.
         repeated: pairs of columns that are equal but for scale and shift.
-        leaking: columns that are the target but for scale and shift.
+        leaking: columns that are the target but for scale and shift; of classes, those with a value for each class and
+            those with one value for a class and another for all others.
+        truncated: whether there is nothing but 0 and a few 1, many columns being 0 throughout, as integer division
+            (x // 255) leaves of pixels.
         contradictory: share of the rows whose inputs occur with different targets.
         target_mean: of Y as the loss gets it, root mean square over its columns.
         target_spread: standard deviation, likewise.
@@ -48,6 +52,7 @@ class Facts:
     constant: tuple[int, ...]
     repeated: tuple[tuple[int, int], ...]
     leaking: tuple[int, ...]
+    truncated: bool
     contradictory: float
     target_mean: float
     target_spread: float
@@ -78,7 +83,8 @@ def facts(problem: Problem, X: Array, Y: Array) -> Facts:
         off_centre=float(np.max(np.abs(means) / spreads)) if spreads.size else 0.0,
         constant=tuple(np.flatnonzero(~varied).tolist()),
         repeated=_repeated(standard, places),
-        leaking=() if classes else _leaking(standard, _column(codes), places),
+        leaking=_telling(X, codes, places) if classes else _leaking(standard, _column(codes), places),
+        truncated=_truncated(X, varied),
         contradictory=_contradictory(X, codes),
         target_mean=float(np.sqrt(np.mean(Y.mean(axis=0) ** 2))),
         target_spread=float(np.sqrt(np.mean(Y.var(axis=0)))),
@@ -116,6 +122,31 @@ def _leaking(standard: Array, y: Array, places: npt.NDArray[np.intp]) -> tuple[i
         return ()
     correlation = np.abs(standard.T @ ((y - y.mean()) / y.std())) / len(y)
     return tuple(places[np.flatnonzero(correlation > 1 - ROUNDING)].tolist())
+
+
+def _telling(X: Array, codes: npt.NDArray[np.intp], places: npt.NDArray[np.intp]) -> tuple[int, ...]:
+    """Return the columns that name the class of every row, or say of every row whether it is of a certain class."""
+    counts = np.bincount(codes)
+    classes = int(np.count_nonzero(counts))
+    if len(codes) < 20 or len(places) < 2 or classes < 2:
+        return ()
+    found = []
+    for j in places[:MOST_COLUMNS].tolist():
+        values, value = np.unique(X[:, j], return_inverse=True)
+        if len(values) not in (2, classes):
+            continue
+        table = np.zeros((len(values), len(counts)), dtype=int)
+        np.add.at(table, (value.ravel(), codes), 1)
+        whole = (table > 0) & (table == table.sum(axis=1)[:, None]) & (table == counts)
+        if whole.any() if len(values) == 2 else whole.sum() == classes:
+            found.append(j)
+    return tuple(found)
+
+
+def _truncated(X: Array, varied: npt.NDArray[np.bool_]) -> bool:
+    if X.shape[1] < 16 or not varied.any() or varied.mean() > 0.75:
+        return False
+    return bool(np.isin(X, (0, 1)).all()) and float(X.mean()) < 0.03
 
 
 def _contradictory(X: Array, codes: npt.NDArray[Any]) -> float:

@@ -10,8 +10,22 @@ For layer k with pre-activations z and activations a, both (n, o), over n rows:
     rank                effective rank of a: exp of the entropy of its squared singular values (Roy and Vetterli 2007)
     gradient            root mean square of dL/dW
     penalty             root mean square of the penalties' part of it
+    noise_scale         rows to an update at which the noise of its gradient is as large as the gradient; see below
     weights             root mean square of W, and `usual`, what the usual start for this layer has
     one_sided           |mean of W| over root mean square of W
+
+With g_i the gradient of row i's loss by the layer's parameters, G their mean over all rows there could be and S the
+trace of their covariance matrix, the gradient of B rows drawn at random has the mean G and the squared error S / B. So
+its ratio of signal to noise is sqrt(B |G|^2 / S) = sqrt(B / noise_scale), where
+
+    noise_scale = S / |G|^2        the simple noise scale of McCandlish, Kaplan, Amodei et al. (2018)
+
+For a Dense layer g_i is the outer product of x_i and delta_i, so that |g_i|^2 = (|x_i|^2 + 1) |delta_i|^2, the 1 being
+the bias' (Goodfellow 2015), and no g_i has to be formed. Both S and |G|^2 are freed of the bias of having n rows:
+
+    S = (mean of |g_i|^2 - |mean of g_i|^2) n / (n - 1)        |G|^2 = |mean of g_i|^2 - S / n
+
+Where the latter is not positive, n rows do not tell the gradient from 0, and the noise scale is infinite.
 
 Everything is computed by the specification in `engines/backprop.py`, on some hundred rows.
 """
@@ -23,7 +37,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unstuck.arrays import Array, evenly
-from unstuck.engines.backprop import Trace, backward, forward, penalties_on
+from unstuck.engines.backprop import Trace, deltas, forward, penalties_on
 from unstuck.engines.engine import Rows
 from unstuck.functions.initializers import Initializer
 from unstuck.network import DenseLayer, Network
@@ -53,6 +67,7 @@ class LayerEvidence:
     rank: float
     gradient: float
     penalty: float
+    noise_scale: float
     weights: float
     usual: float
     one_sided: float
@@ -68,6 +83,7 @@ class NetworkEvidence:
         target_spread: the same of Y.
         linear: R2 with which the last layer's z is a straight-line function of the inputs; 1 is a network that is one.
         outside: share of the entries of Y outside the output's range.
+        noise_scale: of the gradient of all layers together.
     """
 
     layers: tuple[LayerEvidence, ...]
@@ -75,6 +91,7 @@ class NetworkEvidence:
     target_spread: float
     linear: float
     outside: float
+    noise_scale: float
 
     @property
     def hidden(self) -> tuple[LayerEvidence, ...]:
@@ -94,13 +111,22 @@ def look(network: Network, w: Array, rows: Rows) -> NetworkEvidence:
     w = w.astype(np.float64)
     with np.errstate(all="ignore"):
         traces = forward(network, w, X)
-        g = backward(network, w, traces, Y, rows.weights)
+        g, noises = np.zeros_like(w), []
+        for layer, x, delta in deltas(network, w, traces, Y, rows.weights):
+            layer.W(g)[...] = x.T @ delta
+            if layer.has_bias:
+                layer.b(g)[...] = delta.sum(axis=0)
+            noises.append(_noise(layer, g, x, delta))
+        noises.reverse()
         penalty = np.zeros_like(w)
         for one in penalties_on(network, len(X), rows.weights):
             for part in network.on(one.on):
                 one.add_gradient(w[part], penalty[part])
         dense = [trace for trace in traces if isinstance(trace.layer, DenseLayer)]
-        layers = tuple(_layer(number, trace, w, g, penalty) for number, trace in enumerate(dense, start=1))
+        layers = tuple(
+            _layer(number, trace, w, g, penalty, _noise_scale(*noise))
+            for number, (trace, noise) in enumerate(zip(dense, noises, strict=True), start=1)
+        )
         low, high = dense[-1].layer.activation.range  # type: ignore[union-attr]  # only Dense layers
         return NetworkEvidence(
             layers,
@@ -108,10 +134,11 @@ def look(network: Network, w: Array, rows: Rows) -> NetworkEvidence:
             target_spread=_finite(np.sqrt(Y.var(axis=0).mean())),
             linear=_linear(X, dense[-1].z),
             outside=float(np.mean((low > Y) | (high < Y))),
+            noise_scale=_noise_scale(*np.sum(noises, axis=0)),
         )
 
 
-def _layer(number: int, trace: Trace, w: Array, g: Array, penalty: Array) -> LayerEvidence:
+def _layer(number: int, trace: Trace, w: Array, g: Array, penalty: Array, noise_scale: float) -> LayerEvidence:
     layer, _, z, a = trace
     assert isinstance(layer, DenseLayer)
     f = layer.activation
@@ -138,10 +165,40 @@ def _layer(number: int, trace: Trace, w: Array, g: Array, penalty: Array) -> Lay
         rank=_effective_rank(a),
         gradient=_root_mean_square(layer.W(g)),
         penalty=_root_mean_square(layer.W(penalty)),
+        noise_scale=noise_scale,
         weights=size,
         usual=_root_mean_square(drawn),
         one_sided=float(abs(W.mean()) / size) if size else 0.0,
     )
+
+
+def signal_to_noise(rows: int, noise_scale: float) -> float:
+    """Return the ratio of signal to noise of the gradient of so many rows."""
+    return float(np.sqrt(rows / noise_scale)) if noise_scale > 0 else float("inf")
+
+
+def number_of_rows(noise_scale: float) -> str:
+    """Return a noise scale in words."""
+    if not np.isfinite(noise_scale):
+        return "more rows than can be told"
+    return f"{noise_scale:,.0f} rows" if noise_scale >= 10 else f"{noise_scale:.1f} rows"
+
+
+def _noise(layer: DenseLayer, g: Array, x: Array, delta: Array) -> tuple[float, float]:
+    """Return S and |G|^2 of one layer, see above; `g` holds the mean of its g_i, `x` and `delta` their factors."""
+    n = len(x)
+    if n < 2:
+        return 0.0, 0.0
+    of_rows = n * n * ((x**2).sum(axis=1) + layer.has_bias) * (delta**2).sum(axis=1)  # delta is of the mean loss
+    mean = float((layer.W(g) ** 2).sum() + (layer.b(g) ** 2).sum())
+    noise = max(0.0, float(of_rows.mean()) - mean) * n / (n - 1)
+    return noise, mean - noise / n
+
+
+def _noise_scale(noise: float, signal: float) -> float:
+    if noise == 0:
+        return 0.0
+    return float(noise / signal) if signal > 0 and np.isfinite(noise) else float("inf")
 
 
 def _duplicates(a: Array) -> float:

@@ -7,6 +7,7 @@ they find is there.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array, evenly
+from unstuck.diagnosis.label_noise import LabelNoise, label_noise
 from unstuck.diagnosis.problem import Problem
 
 MOST_ROWS = 1200
@@ -31,11 +33,13 @@ class Learnable:
         gain: of the best learner.
         error: its standard error.
         learner: which that is.
+        noise: how many labels it contradicts; None for numbers, and where no rows are held out.
     """
 
     gain: float
     error: float
     learner: str
+    noise: LabelNoise | None = None
 
     @property
     def nothing(self) -> bool:
@@ -112,16 +116,21 @@ def _cross_validated(problem: Problem, learner: Any, name: str, X: Array, y: npt
             return Learnable(0.0, 1.0, name)
         strata = np.where(rare[codes], counts.argmax(), codes)
         split = list(StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(X, strata))
-    with threadpool_limits(1):
-        if problem.metric == "roc_auc":
-            scores = cross_val_predict(learner, X, labels, cv=split, method="predict_proba")[:, 1]
-            positive = labels == np.unique(labels)[1]
-            error = 1.2 / np.sqrt(min(positive.sum(), (~positive).sum()))
-            return Learnable(problem.gain_from(positive, scores), error, name)
-        predictions = cross_val_predict(learner, X, labels, cv=split)
-    if problem.one_hot:
-        predictions = np.eye(y.shape[1])[predictions]
-    return Learnable(problem.gain_from(y, predictions), _standard_error(problem, y, predictions), name)
+    if problem.classes is None:
+        with threadpool_limits(1):
+            predictions = cross_val_predict(learner, X, labels, cv=split)
+        return Learnable(problem.gain_from(y, predictions), _standard_error(problem, y, predictions), name)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a fold without some class: its probability there is 0
+        scores = cross_val_predict(learner, X, labels, cv=split, method="predict_proba")
+    noise = label_noise(scores, codes)
+    if problem.metric == "roc_auc":
+        positive = codes == 1
+        error = 1.2 / np.sqrt(min(positive.sum(), (~positive).sum()))
+        return Learnable(problem.gain_from(positive, scores[:, 1]), error, name, noise)
+    said = np.unique(labels)[scores.argmax(axis=1)]
+    predictions = np.eye(y.shape[1])[said] if problem.one_hot else said
+    return Learnable(problem.gain_from(y, predictions), _standard_error(problem, y, predictions), name, noise)
 
 
 def _standard_error(problem: Problem, y: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> float:

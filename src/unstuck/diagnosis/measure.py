@@ -15,10 +15,12 @@ from unstuck.diagnosis.facts import facts
 from unstuck.diagnosis.floors import floors
 from unstuck.diagnosis.layers import look
 from unstuck.diagnosis.learnable import learnable, linear_gain
+from unstuck.diagnosis.loss_and_metric import loss_and_metric
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import sweep
 from unstuck.diagnosis.reach import Reach
 from unstuck.diagnosis.trainings import Clock, Trained, seeds_after, train_all
+from unstuck.diagnosis.updates import update_ratios
 from unstuck.engines.backprop import forward
 from unstuck.engines.engine import Rows
 from unstuck.functions.optimizers import Adam
@@ -56,7 +58,7 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock, done: Run | None = Non
     prepare(recipe, problem.X, problem.y).network.start()  # what does not fit is said here
     clock.tell("training as it is")
     whole_budget = clock.seconds
-    first = _reused(done, problem) or train_all([recipe], problem, FIRST_SHARE * whole_budget)[0]
+    first = _reused(done, problem) or train_all([recipe], problem, FIRST_SHARE * whole_budget, watched=True)[0]
     if first.run.stopped != "diverged":
         clock.suit(first.run.seconds)
     shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
@@ -72,7 +74,7 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock, done: Run | None = Non
     seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
     others = [shorter.replace(seed=seed) for seed in seeds_after(recipe, len(trained), seeds - len(trained))]
     clock.tell("training from other seeds")
-    return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds), reach, cut)
+    return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds, watched=bool(cut)), reach, cut)
 
 
 def _reused(run: Run | None, problem: Problem) -> Trained | None:
@@ -105,6 +107,8 @@ def _evidence(
         end=look(network, end, rows),
         moved=_moved(network, start, end),
         rates=sweep(prepared),
+        update_ratios=update_ratios(prepared),
+        agreement=loss_and_metric(untreated[0].run.history, recipe.metrics),
         small=_small(recipe, problem),
         training_mode=_training_mode(prepared, problem, untreated[0]),
         cut=cut,

@@ -12,7 +12,7 @@ import numpy as np
 from unstuck.diagnosis.changes import rate_of
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding
-from unstuck.diagnosis.layers import LayerEvidence
+from unstuck.diagnosis.layers import LayerEvidence, number_of_rows, signal_to_noise
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trials import Trial
 from unstuck.recipe import Recipe
@@ -96,6 +96,7 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     ]
     rows += [(f"    floor: {floor.name}", number(floor.loss), floor.predictor) for floor in evidence.floors]
     rows += _rate_rows(evidence)
+    rows += _noise_rows(evidence)
     rows.append(
         (
             "a few rows by heart",
@@ -106,6 +107,12 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     if evidence.training_mode is not None:
         counted = in_metric(problem, evidence.training_mode)
         rows.append(("with dropout left on", counted, f"{name} on the training rows, counted as while it trains"))
+    noise = evidence.learnable.noise
+    if noise is not None:
+        learner = evidence.learnable.learner
+        beside = f"share of the labels that {learner} contradicts with confidence, on rows it has not seen"
+        rows.append(("label noise", f"{noise.share:.3f}", f"± {noise.error:.3f}; {beside}"))
+    rows += [("loss against metric", "", one.text) for one in evidence.agreement if one.text]
     rows += [("stands out", "", text) for text in outstanding(evidence)]
     rows += [("of the data", "", text) for text in of_the_data(evidence)]
     if evidence.cut:
@@ -124,7 +131,12 @@ def of_the_data(evidence: Evidence) -> list[str]:
         lines.append(f"equal but for scale and shift: {_listed(pairs)}")
     if facts.leaking:
         leaking = _listed([names[j] for j in facts.leaking])
-        lines.append(f"the target itself, but for scale and shift: {leaking}; is it known when it is to be predicted?")
+        what = "the target itself, but for scale and shift" if evidence.problem.classes is None else "tells the class"
+        lines.append(f"{what}: {leaking}; is it known when it is to be predicted?")
+    if facts.truncated:
+        lines.append("nothing but 0 and a few 1, in many columns only 0: is that x // 255, where x / 255 was meant?")
+    if facts.target_spread == 0:
+        lines.append("the target is the same in every row")
     if facts.contradictory > 0.01:
         lines.append(f"{facts.contradictory:.0%} of the rows have the same inputs as others with another target")
     if facts.largest_class > 0.8:
@@ -264,7 +276,9 @@ def _end(evidence: Evidence) -> str:
     if floor is None and evidence.loss > max(floor.loss for floor in evidence.floors):
         at = "above all floors: a constant would do better"
     fell = evidence.falling
-    return f"{at}; it fell by {fell:.1%} over the last fifth of the training" if fell > 0.001 else at
+    if fell <= 0.001:
+        return at
+    return f"{at}; it fell by {fell:.1%} over the last fifth of the training, give or take {evidence.fluctuation:.1%}"
 
 
 def _rate_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
@@ -275,6 +289,37 @@ def _rate_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     after = f"after {rates.updates} updates: {number(rates.start)} -> {number(rates.loss_at(used))}"
     best = f"of {len(rates.rates)} rates {number(rates.best)} does best: {number(min(rates.losses))}"
     return [("learning rate", number(used), f"loss {after}; {best}{grows}")]
+
+
+def _noise_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
+    rows = len(evidence.problem)
+    batch = evidence.recipe.rows_per_batch(rows)
+    if batch >= rows:
+        return []
+    start, end = evidence.start.noise_scale, evidence.end.noise_scale
+    ratios = " -> ".join(f"{signal_to_noise(batch, scale):.2g}" for scale in (start, end))
+    scales = f"{number_of_rows(start)} -> {number_of_rows(end)}"
+    beside = f"signal to noise of the gradient of {batch:,} rows, start -> end; it is 1 with {scales}"
+    return [("gradient noise", ratios, beside)]
+
+
+def layer_table(evidence: Evidence) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return what was measured of each layer, at the start and at the end: the heads of the columns, and the rows."""
+    head = ("layer", "dead", "saturated", "z mean", "z spread", "rank", "gradient", "penalty", "noise scale", "update")
+    ratios = evidence.update_ratios or (math.nan,) * len(evidence.start.layers)
+    rows = []
+    for before, after, ratio in zip(evidence.start.layers, evidence.end.layers, ratios, strict=True):
+        pairs = [
+            *((f"{getattr(one, name):.0%}" for one in (before, after)) for name in ("dead", "saturated")),
+            *(
+                (f"{getattr(one, name):.3g}" for one in (before, after))
+                for name in ("z_mean", "z_spread", "rank", "gradient", "penalty", "noise_scale")
+            ),
+        ]
+        update = f"{ratio:.2g}" if math.isfinite(ratio) else ""
+        place = f"{before.number}: {before.units} {before.activation}"
+        rows.append((place, *(" -> ".join(pair) for pair in pairs), update))
+    return head, rows
 
 
 def _outstanding_of(before: LayerEvidence, after: LayerEvidence, moved: float) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from unstuck.arrays import evenly
 from unstuck.diagnosis.problem import Problem
 from unstuck.functions.schedules import ReduceOnPlateau
 from unstuck.recipe import Recipe
@@ -17,6 +19,7 @@ from unstuck.training.progress import ProgressBar
 
 TIMES, SHORTEST, LONGEST = 10, 3.5, 10.0
 """Unless the user says otherwise a diagnosis may take so many times as long as a training, from ... to ... seconds."""
+MOST_WATCHED = 500
 RECORDS = 60
 """A trial's curve has no more points than this: a record takes as long as an epoch of a small network."""
 
@@ -35,17 +38,20 @@ class Trained:
         return self.run.recipe.seed
 
 
-def train_all(recipes: Sequence[Recipe], problem: Problem, seconds: float | None = None) -> list[Trained]:
+def train_all(
+    recipes: Sequence[Recipe], problem: Problem, seconds: float | None = None, watched: bool = False
+) -> list[Trained]:
     """Train recipes on the problem's rows.
 
     Args:
         recipes: what to train.
         problem: what to learn.
         seconds: for all of them together; those that had not ended by then are judged as they stand.
+        watched: record the loss and metrics of held-out rows, too, where that changes nothing else.
     """
-    runs = train_many(
-        [with_fewer_records(recipe) for recipe in recipes], problem.X, problem.y, progress=False, time_budget=seconds
-    )
+    validation = _beside(recipes, problem) if watched else None
+    shortened = [with_fewer_records(recipe) for recipe in recipes]
+    runs = train_many(shortened, problem.X, problem.y, validation=validation, progress=False, time_budget=seconds)
     return [Trained(run, problem.gain(run), problem.fit(run)) for run in runs]
 
 
@@ -59,6 +65,19 @@ def with_fewer_records(recipe: Recipe) -> Recipe:
     if recipe.early_stopping or isinstance(recipe.schedule, ReduceOnPlateau):
         return recipe
     return recipe.replace(record_every=max(recipe.record_every, recipe.epochs // RECORDS))
+
+
+def _beside(recipes: Sequence[Recipe], problem: Problem) -> tuple[Any, Any] | None:
+    """Return some of the judged rows, if no recipe would be trained otherwise for having them."""
+    decides = any(
+        recipe.validation_fraction or recipe.early_stopping or isinstance(recipe.schedule, ReduceOnPlateau)
+        for recipe in recipes
+    )
+    unseen = problem.classes is not None and not np.isin(problem.targets_judged, problem.y).all()
+    if decides or unseen or not problem.held_out:
+        return None
+    some = evenly(len(problem.targets_judged), MOST_WATCHED)
+    return problem.rows_judged[some], problem.targets_judged[some]
 
 
 class Clock:

@@ -175,7 +175,7 @@ def _healthy(evidence: Evidence, findings: Sequence[Finding], trials: tuple[Tria
         f"{problem.in_metric(evidence.learnable.gain):.3g} and a constant {problem.constant:.3g}. "
     )
     text += "Nothing that was tried does much better." if trials else "Nothing is wrong."
-    text += _luck(evidence, trials)
+    text += _noise(evidence) + _parted(evidence) + _luck(evidence, trials)
     return Diagnosis("learns", text, (), trials, None, evidence, (), seconds)
 
 
@@ -183,14 +183,20 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
     problem, facts = evidence.problem, evidence.facts
     constant = [finding for finding in findings if finding.fault == "constant_inputs"]
     found, error = evidence.learnable.gain, evidence.learnable.error
-    numbers = (
+    numbers = [
         f"{evidence.learnable.learner}, cross-validated: gain {found:.3f} ± {error:.3f}",
         f"an ordinary network: {evidence.reach.ordinary.gain:.3f}; yours: {evidence.gain:.3f}",
-    )
+    ]
+    noise = evidence.learnable.noise
+    if noise is not None:
+        numbers.append(
+            f"{noise.share:.0%} ± {noise.error:.0%} of the labels are not what the rows around them say; it would be "
+            f"about {noise.shuffled:.0%} if they had been shuffled"
+        )
     text = "Nothing in these inputs says anything about the targets."
     if facts.step:
         text = f"The rows of X and y are out of step by {abs(facts.step)}: shifted, they do go together."
-    nothing = Finding("nothing_to_learn", text, numbers, 0.95)
+    nothing = Finding("nothing_to_learn", text, tuple(numbers), 0.95)
     name = problem.metric.replace("_", " ")
     verdict = (
         f"{text} It gets the {name} {problem.in_metric(evidence.gain):.3g}, a constant {problem.constant:.3g}, and "
@@ -200,6 +206,22 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
     if constant:
         verdict = f"{constant[0].text} {verdict}"
     return Diagnosis("nothing to learn", verdict, listed, (), None, evidence, (), seconds)
+
+
+def _noise(evidence: Evidence) -> str:
+    """Say that labels are wrong, where that is what keeps a network from doing better."""
+    noise, problem = evidence.learnable.noise, evidence.problem
+    if noise is None or not noise.certain or problem.metric != "accuracy":
+        return ""
+    if problem.in_metric(evidence.gain) < 1 - noise.share - 2 * noise.error:
+        return ""
+    return f" About {noise.share:.0%} of the labels contradict the rows around them: more is hardly to be had."
+
+
+def _parted(evidence: Evidence) -> str:
+    """Say that loss and metric do not go together, where they do not."""
+    said = [one.text for one in evidence.agreement if one.stands_still or one.parted]
+    return f" {said[-1]}" if said else ""
 
 
 def _luck(evidence: Evidence, trials: Sequence[Trial]) -> str:

@@ -17,6 +17,7 @@ The cost is the loss plus the penalties. Every other engine computes these numbe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +62,17 @@ def forward(network: Network, w: Array, X: Array, t: int | None = None) -> list[
 def backward(network: Network, w: Array, traces: list[Trace], Y: Array, weights: Array | None = None) -> Array:
     """Return dL/dw, of shape (P,), for targets Y (n, o) and row weights (n,)."""
     g = np.zeros_like(w)
+    for layer, x, delta in deltas(network, w, traces, Y, weights):
+        layer.W(g)[...] = x.T @ delta
+        if layer.has_bias:
+            layer.b(g)[...] = delta.sum(axis=0)
+    return g
+
+
+def deltas(
+    network: Network, w: Array, traces: list[Trace], Y: Array, weights: Array | None = None
+) -> Iterator[tuple[DenseLayer, Array, Array]]:
+    """Yield each Dense layer, its input x (n, i) and delta = dL/dz (n, o), from the last layer to the first."""
     output = traces[-1]
     delta = output_delta(network, output, Y, weights)
     da = delta
@@ -70,12 +82,9 @@ def backward(network: Network, w: Array, traces: list[Trace], Y: Array, weights:
             continue
         if layer is not output.layer:
             delta = layer.activation.backward(z, a, da)
-        layer.W(g)[...] = x.T @ delta
-        if layer.has_bias:
-            layer.b(g)[...] = delta.sum(axis=0)
+        yield layer, x, delta
         if layer is not network.layers[0]:
             da = delta @ layer.W(w).T
-    return g
 
 
 def output_delta(network: Network, output: Trace, Y: Array, weights: Array | None) -> Array:

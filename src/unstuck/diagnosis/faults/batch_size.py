@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
+from unstuck.diagnosis.layers import number_of_rows
 from unstuck.diagnosis.problem import Problem
 from unstuck.functions.optimizers import LBFGS
 from unstuck.recipe import Recipe
@@ -18,6 +19,7 @@ def examine(evidence: Evidence) -> Finding | None:
     if isinstance(recipe.optimizer, LBFGS) or rows < 2 * USUAL or 8 <= batch <= 256:
         return None
     few = evidence.updates < 1000
+    start, end = (number_of_rows(one.noise_scale) for one in (evidence.start, evidence.end))
     large = batch > 256
     suspicion = (0.7 if evidence.updates < 150 else 0.45 if few else 0.1) if large else 0.1
     return Finding(
@@ -25,7 +27,10 @@ def examine(evidence: Evidence) -> Finding | None:
         f"With {batch:,} rows to an update there are only {evidence.updates:,} updates."
         if large
         else f"With {batch} row{'s' * (batch > 1)} to an update the gradient is mostly noise.",
-        (f"{recipe.epochs:,} epochs of {-(-rows // batch):,} updates",),
+        (
+            f"{recipe.epochs:,} epochs of {-(-rows // batch):,} updates",
+            f"the noise of the gradient is as large as the gradient with {start} at the start, {end} at the end",
+        ),
         suspicion=suspicion,
         fixes=(Fix(f"{USUAL} rows to an update", _usual),),
     )

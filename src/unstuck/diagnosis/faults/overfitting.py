@@ -19,10 +19,11 @@ def examine(evidence: Evidence) -> Finding | None:
     gap = evidence.fit - evidence.gain
     if gap < max(GAP, 3 * evidence.problem.error(evidence.gain)) or evidence.fit < 0.5:
         return None
+    rising = [one.text for one in evidence.agreement if one.rows == "held-out" and one.text]
     return Finding(
         "overfitting",
         "The network knows its training rows by heart, and does worse on others.",
-        (f"gain {evidence.fit:.2f} on the training rows, {evidence.gain:.2f} on held-out ones",),
+        (f"gain {evidence.fit:.2f} on the training rows, {evidence.gain:.2f} on held-out ones", *rising),
         suspicion=0.6 if evidence.gain < 0.75 * evidence.learnable.gain else 0.3,
         fixes=(Fix("early stopping on held-out rows", _stopping), Fix("a penalty L2 of 0.01", _penalty)),
     )
