@@ -42,6 +42,7 @@ from unstuck import (
     train_many,
 )
 from unstuck.data import xor
+from unstuck.data.tables import default_names
 from unstuck.diagnosis.diagnose import diagnose
 from unstuck.diagnosis.verdict import Diagnosis
 
@@ -368,3 +369,50 @@ def test_a_run_without_its_rows_says_what_to_write(how, tmp_path):
     assert diagnose(without, *xor(), budget=BUDGET, progress=False).state == "learns"
     with pytest.raises(OptionError, match=r"all of them"):
         diagnose(run, xor()[0])
+
+
+def test_labels_that_contradict_the_rows_around_them_are_why_more_is_not_to_be_had():
+    X, y = quadrants(2000)
+    noisy = diagnosed(TWO, X, flipped(y, 0.2), epochs=20)
+    assert "of the labels contradict the rows around them" in noisy.verdict
+    assert noisy.to_data()["label_noise"]["share"] == pytest.approx(0.2, abs=0.06)
+    assert "contradict" not in diagnosed(TWO, X, y, epochs=20).verdict
+
+
+def test_shuffled_labels_are_said_to_look_shuffled():
+    X, y = quadrants(1000)
+    (nothing,) = diagnosed(TWO, X, shuffled(y), epochs=20).findings
+    assert "it would be about 50% if they had been shuffled" in nothing.evidence[-1]
+
+
+def test_a_target_that_is_the_same_in_every_row_is_said_to_be():
+    found = diagnosed(NUMBERS, X, np.zeros(len(X)))
+    assert found.state == "nothing to learn"
+    assert found.verdict.startswith("The target is the same in every row")
+
+
+def test_what_was_measured_of_layers_data_and_trainings_is_in_the_data():
+    found = diagnosis_of("two classes")
+    data = json.loads(found.to_json())
+    assert [layer["units"] for layer in data["layers"]["end"]["layers"]] == [16, 16, 1]
+    assert data["layers"]["start"]["noise_scale"] == found.evidence.start.noise_scale
+    assert len(data["layers"]["update_ratios"]) == len(data["layers"]["moved"]) == 3
+    assert len(data["seeds"]) == len(found.evidence.untreated)
+    assert data["facts"]["contradictory"] == 0
+    assert {one["rows"] for one in data["loss_and_metric"]} == {"training", "held-out"}
+    assert len(data["rates"]["rates"]) == len(data["rates"]["losses"])
+
+
+def test_leaking_columns_and_pixels_cut_off_are_shown():
+    leaking = diagnosed(TWO, np.column_stack([X, Y]), Y)
+    assert f"tells the class: {default_names(3)[2]};" in str(leaking)
+    pixels = np.zeros((320, 64))
+    pixels[np.arange(320), np.arange(320) % 20] = Y
+    assert "is that x // 255" in " ".join(str(diagnosed(TWO, np.where(pixels > 0, 1.0, 0.0), Y)).split())
+
+
+def test_the_page_has_a_row_for_each_layer():
+    page = diagnosis_of("two classes").to_html()
+    assert "noise scale" in page
+    for place in ("1: 16 relu", "2: 16 relu", "3: 1 sigmoid"):
+        assert place in page

@@ -147,3 +147,37 @@ def test_a_smooth_series_is_not_out_of_step_with_itself():
     t = np.linspace(0, 20, 400)
     problem = Problem.of(NUMBERS, np.random.default_rng(0).normal(size=(400, 2)), np.sin(t))
     assert facts(problem, problem.X, problem.y[:, None]).step == 0
+
+
+@pytest.mark.parametrize("names", [(0, 1, 2), (5.0, -1.0, 3.0)])
+def test_a_column_that_names_the_class_leaks(names):
+    y = np.arange(80) % 3
+    assert of_classes(np.column_stack([NORMAL, np.array(names)[y]]), y).leaking == (4,)
+    assert of_classes(np.column_stack([NORMAL, np.array(names)[np.arange(80) // 2 % 3]]), y).leaking == ()
+
+
+def test_a_column_that_says_which_rows_are_of_one_class_leaks():
+    y = np.arange(80) % 3
+    assert of_classes(np.column_stack([NORMAL, y == 1, NORMAL[:, 0] > 0]), y).leaking == (4,)
+
+
+def test_a_threshold_on_a_measured_column_is_no_leak():
+    assert of_classes(NORMAL, CODES).leaking == ()
+
+
+def test_columns_are_told_by_their_place_in_x():
+    assert of_classes(np.column_stack([np.ones(80), NORMAL, CODES]), CODES).leaking == (5,)
+
+
+def test_what_integer_division_leaves_of_pixels_is_seen():
+    pixels = np.clip(np.random.default_rng(0).normal(-200, 150, size=(80, 64)), 0, 255).astype(np.uint8)
+    pixels[:, :20] = 0
+    cut, kept = of_classes((pixels // 255).astype(float), CODES), of_classes(pixels / 255, CODES)
+    assert 0 < (pixels // 255).mean() < 0.03
+    assert cut.truncated
+    assert not kept.truncated
+
+
+def test_columns_of_categories_are_not_what_is_left_of_pixels():
+    one_hot = np.eye(40)[np.random.default_rng(0).integers(0, 40, 80)]
+    assert not of_classes(one_hot, CODES).truncated

@@ -10,6 +10,7 @@ from tests.diagnosis.faulty import NUMBERS, THREE, TWO, hidden, output, quadrant
 
 from unstuck import L1, L2, Adam, Constant, Dense, Dropout, Given, LeakyReLU, Network, Normal, Recipe
 from unstuck.diagnosis.layers import look
+from unstuck.engines.backprop import cost_and_gradient
 from unstuck.engines.engine import Rows
 from unstuck.training.prepare import prepare
 
@@ -65,6 +66,56 @@ def test_gradients_are_those_of_automatic_differentiation(looked_at):
     torch_twin.reduced(loss, elements).backward()
     for layer, (_, _, W) in zip(found.layers, layers, strict=True):
         assert layer.gradient == pytest.approx(root_mean_square(W.grad.numpy()), rel=1e-4)
+
+
+def test_the_noise_scale_is_that_of_the_gradients_row_by_row(looked_at):
+    network, w, rows, found = looked_at
+    loss, of_rows = network.recipe.loss, []
+    for k in range(len(rows)):
+        layers = passed_through(network, w, rows.X[k : k + 1])
+        b = [layer.b(w) for layer in network.dense]
+        target = torch.as_tensor(rows.Y[k : k + 1], dtype=torch.float64)
+        torch_twin.reduced(loss, torch_twin.LOSSES[loss.kind](loss, target, layers[-1][1])).backward()
+        of_biases = [z.grad.numpy().ravel()[: len(part)] for (z, _, _), part in zip(layers, b, strict=True)]
+        parts = zip(layers, of_biases, strict=True)
+        of_rows.append([np.append(W.grad.numpy().ravel(), of_bias) for (_, _, W), of_bias in parts])
+    whole = [np.array([row[k] for row in of_rows]) for k in range(len(network.dense))]
+    for g, layer in zip(whole, found.layers, strict=True):
+        assert layer.noise_scale == pytest.approx(noise_scale(g), rel=1e-3)
+    assert found.noise_scale == pytest.approx(noise_scale(np.hstack(whole)), rel=1e-3)
+
+
+def noise_scale(g):
+    """The simple noise scale of gradients, a row each."""
+    noise = np.var(g, axis=0, ddof=1).sum()
+    signal = (g.mean(axis=0) ** 2).sum() - noise / len(g)
+    return 0 if noise == 0 else noise / signal if signal > 0 else math.inf
+
+
+def test_at_the_noise_scale_a_batch_is_off_by_as_much_as_the_gradient_is_long():
+    X, y = waves(256)
+    prepared = prepare(NUMBERS, X, y)
+    network, w = prepared.network, prepared.network.start().astype(np.float64)
+    rows = int(look(network, w, prepared.rows).noise_scale + 0.5)
+    random, everything = np.random.default_rng(0), prepared.rows
+    whole = cost_and_gradient(network, w, everything.X, everything.Y)[1]
+    errors = []
+    for _ in range(2000):
+        some = everything.pick(random.integers(0, 256, rows))
+        errors.append(((cost_and_gradient(network, w, some.X, some.Y)[1] - whole) ** 2).sum())
+    assert rows > 3
+    assert np.mean(errors) == pytest.approx((whole**2).sum(), rel=0.15)
+
+
+def test_a_gradient_that_is_zero_has_no_noise_and_one_that_is_noise_alone_has_no_end_of_it():
+    X, y = waves()
+    still = prepare(
+        output(NUMBERS, Dense(1, "relu", weight_start=Given(((0.0,),) * 16), bias_start=Constant(-1))), X, y
+    )
+    assert look(still.network, still.network.start(), still.rows).noise_scale == 0
+    centred = prepare(hidden(NUMBERS), X, y - y.mean())
+    found = look(centred.network, np.zeros(centred.network.size), Rows(np.ones_like(X), y[:, None] - y.mean(), None))
+    assert found.noise_scale > 1000
 
 
 def test_dead_and_saturated_units_are_those_whose_slope_says_so(looked_at):

@@ -8,7 +8,8 @@ for the class of the largest p_j among those with p_j >= t_j, and not at all whe
     Q_ij     C_ij / (sum of C_i over j) x (share of the rows labelled i)
     noise    sum of Q_ij over i and j that differ
 
-A mislabelled row and one where classes overlap cannot be told apart: both count.
+A mislabelled row and one where classes overlap cannot be told apart: both count. So do mistakes of the learner, which
+itself learned from the labels: the estimate is rather too high than too low, by a third of itself where it is large.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class LabelNoise:
 
     Attributes:
         share: of the rows.
-        error: its standard error, that of a share of so many rows.
+        error: its standard error as a share of so many rows; what is said above comes on top.
         shuffled: what it would be if the labels had nothing to do with the rows: 1 - sum of squared class shares.
     """
 

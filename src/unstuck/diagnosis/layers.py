@@ -172,9 +172,16 @@ def _layer(number: int, trace: Trace, w: Array, g: Array, penalty: Array, noise_
     )
 
 
-def signal_to_noise(rows: int, noise_scale: float) -> float:
-    """Return the ratio of signal to noise of the gradient of so many rows."""
-    return float(np.sqrt(rows / noise_scale)) if noise_scale > 0 else float("inf")
+def signal_to_noise(rows: int, noise_scale: float) -> str:
+    """Return the ratio of signal to noise of the gradient of so many rows, in digits.
+
+    Where the gradient of all rows looked at is not told from 0, theirs is less than 1.
+    """
+    if noise_scale == 0:
+        return "no noise"
+    if not np.isfinite(noise_scale):
+        return f"< {np.sqrt(rows / MOST_ROWS):.2g}"
+    return f"{np.sqrt(rows / noise_scale):.2g}"
 
 
 def number_of_rows(noise_scale: float) -> str:

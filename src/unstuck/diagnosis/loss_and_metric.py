@@ -30,8 +30,9 @@ class LossAndMetric:
     Attributes:
         rows: which: "training" or "held-out".
         metric: its name.
-        losses: at the first record, where it is lowest, and at the end: the median of the last fifth of the records.
-            The lowest is that of the running median over a tenth of the records, so that no single dip counts.
+        losses: at the first record, where it is lowest, and at the end: the median of the last fifth of the records,
+            or of those after the lowest. The lowest is that of the running median over a tenth of the records, so that
+            no single dip counts.
         values: of the metric, likewise.
         best: the best value of the metric.
         epoch: of the lowest loss; the last one if the loss falls to the end.
@@ -113,8 +114,8 @@ def loss_and_metric(history: History, metrics: Sequence[str] = ()) -> tuple[Loss
         if not (np.isfinite(losses).all() and np.isfinite(values).all()):
             continue
         smooth, smooth_values = _running_median(losses), _running_median(values)
-        last = slice(-max(2, len(losses) // 5), None)
         lowest = int(smooth.argmin())
+        last = slice(max(lowest, len(losses) - max(2, len(losses) // 5)), None)
         best = values.max() if name in HIGHER_IS_BETTER else values.min()
         found.append(
             LossAndMetric(

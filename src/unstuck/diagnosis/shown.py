@@ -297,7 +297,7 @@ def _noise_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     if batch >= rows:
         return []
     start, end = evidence.start.noise_scale, evidence.end.noise_scale
-    ratios = " -> ".join(f"{signal_to_noise(batch, scale):.2g}" for scale in (start, end))
+    ratios = " -> ".join(signal_to_noise(batch, scale) for scale in (start, end))
     scales = f"{number_of_rows(start)} -> {number_of_rows(end)}"
     beside = f"signal to noise of the gradient of {batch:,} rows, start -> end; it is 1 with {scales}"
     return [("gradient noise", ratios, beside)]

@@ -194,7 +194,9 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
             f"about {noise.shuffled:.0%} if they had been shuffled"
         )
     text = "Nothing in these inputs says anything about the targets."
-    if facts.step:
+    if facts.target_spread == 0:
+        text = "The target is the same in every row, as integers divided by integers may leave it."
+    elif facts.step:
         text = f"The rows of X and y are out of step by {abs(facts.step)}: shifted, they do go together."
     nothing = Finding("nothing_to_learn", text, tuple(numbers), 0.95)
     name = problem.metric.replace("_", " ")
