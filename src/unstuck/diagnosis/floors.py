@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unstuck.arrays import Array
+from unstuck.arrays import Array, evenly
 from unstuck.diagnosis.problem import Problem
 from unstuck.engines.native import NativeEngine
 from unstuck.functions.losses import Loss
@@ -33,6 +33,8 @@ CLOSE = 0.02
 """A loss within this share of the way between zero and a floor counts as flat at it."""
 LINEAR_UPDATES, LINEAR_ROWS = 600, 1000
 """The linear model is trained by so many updates, of so many rows each."""
+SCALE_ROWS = 5000
+"""Its inputs are standardised by what so many rows have as mean and standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,10 @@ def best_constant(
 def best_linear(recipe: Recipe, prepared: Prepared) -> float:
     """Return the loss of the network without its hidden layers, standardised inputs, trained by Adam at two rates."""
     rows = prepared.rows
-    X = rows.X.astype(np.float64)
-    spread = X.std(axis=0)
-    X = ((X - X.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(rows.X.dtype)
+    some = rows.X[evenly(len(rows), SCALE_ROWS)].astype(np.float64)
+    spread = some.std(axis=0)
+    factors = np.where(spread > 0, spread, 1).astype(rows.X.dtype)
+    X = (rows.X - some.mean(axis=0).astype(rows.X.dtype)) / factors
     last = recipe.layers[-1]
     assert isinstance(last, Dense)
     alone = recipe.replace(

@@ -14,6 +14,7 @@ from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.facts import facts
 from unstuck.diagnosis.floors import floors
 from unstuck.diagnosis.layers import look
+from unstuck.diagnosis.learnable import MOST_ROWS as KNOWN_ROWS
 from unstuck.diagnosis.learnable import learnable, linear_gain
 from unstuck.diagnosis.loss_and_metric import loss_and_metric
 from unstuck.diagnosis.problem import Problem
@@ -63,9 +64,10 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock, done: Run | None = Non
         clock.suit(first.run.seconds)
     shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
     clock.tell("measuring what can be learned")
-    columns = _standardised(_as_trained(first.run, smaller).rows.X)
+    known = smaller.with_rows(KNOWN_ROWS) if smaller.held_out else smaller
+    columns = _standardised(_as_trained(first.run, known).rows.X)
     (ordinary,) = train_all([reference(recipe, smaller)], smaller, REFERENCE_SHARE * whole_budget)
-    reach = Reach(learnable(smaller, columns), linear_gain(smaller, columns), ordinary, problem)
+    reach = Reach(learnable(known, columns), linear_gain(known, columns), ordinary, problem)
     whole = first.run.stopped != "time budget"
     if cut and whole and first.gain >= reach.goal:
         return _evidence(recipe, problem, [first], reach, "")

@@ -20,6 +20,7 @@ from unstuck.training.progress import ProgressBar
 TIMES, SHORTEST, LONGEST = 10, 3.5, 10.0
 """Unless the user says otherwise a diagnosis may take so many times as long as a training, from ... to ... seconds."""
 MOST_WATCHED = 500
+"""Judged rows on which the metric is followed through the first training."""
 RECORDS = 60
 """A trial's curve has no more points than this: a record takes as long as an epoch of a small network."""
 

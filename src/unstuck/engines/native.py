@@ -47,6 +47,7 @@ class NativeEngine:
         self.network, self.rows, self.signals = network, rows, signals
         self.batches = Batches(network.recipe, rows)
         self._trainer = self._make_trainer(tiny=not is_sparse(rows.X))
+        self._panels: _native.TrainerFloat32 | None = None
         self._threads = threads or thread_count()
         self._slot_names = slot_names(network.recipe.optimizer)
 
@@ -90,17 +91,18 @@ class NativeEngine:
     def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
         rows = rows.dense()
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
-        A, widths = np.empty_like(rows.Y), [layer.outputs for layer in self.network.dense]
-        slopes, means, spreads = np.empty(sum(widths)), np.empty(len(widths)), np.empty(len(widths))
+        A, dense = np.empty_like(rows.Y), self.network.dense
+        ends = np.cumsum([layer.outputs for layer in dense]).tolist()
+        slopes, means, spreads = np.empty(ends[-1]), np.empty(len(dense)), np.empty(len(dense))
         loss = self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads, slopes, means, spreads)
-        return loss, A, UnitSignals(np.split(slopes, np.cumsum(widths)[:-1]), means, spreads)
+        return loss, A, UnitSignals([slopes[i:j] for i, j in zip([0, *ends], ends, strict=False)], means, spreads)
 
     def gradient_norms(self, descent: Descent) -> Array:
         noted = self._trainer.gradient_norms()
         if not noted and isinstance(self.network.recipe.optimizer, LBFGS):
             return norms_of_layers(self.network, self.cost_and_gradient(descent.previous)[1])
         if not noted:  # by a trainer for tiny networks: the panels do the last update once more
-            panels = self._make_trainer(tiny=False)
+            panels = self._panels = self._panels or self._make_trainer(tiny=False)
             panels.load(descent.previous, [], 1.0)
             self._run(descent.t - 1, descent.earlier, np.zeros(1), 0.0, 0, math.inf, panels)
             noted = panels.gradient_norms()

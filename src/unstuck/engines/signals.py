@@ -13,43 +13,48 @@ The first four are measured on the training rows, in evaluation mode, after the 
 
 from __future__ import annotations
 
-from functools import cache
+import math
 
 import numpy as np
 
 from unstuck.arrays import Array
 from unstuck.engines.engine import Descent, UnitSignals
 from unstuck.functions.activations import Activation
+from unstuck.history import SIGNALS
 from unstuck.network import Network
 
 FLAT = 0.05
 
 
-def layer_signals(network: Network, units: UnitSignals, gradient_norms: Array, descent: Descent) -> dict[str, float]:
-    """Return the signals by name."""
-    signals: dict[str, float] = {}
-    before = norms_of_layers(network, descent.previous)
-    updates = norms_of_layers(network, descent.w - descent.previous)
-    for k, layer in enumerate(network.dense):
-        slopes = units.slopes[k]
-        dead, flat = int(np.count_nonzero(slopes == 0)), 0
-        if _is_bounded(layer.activation):
-            flat = int(np.count_nonzero(slopes < FLAT * _steepest(layer.activation))) - dead
-        ratio = updates[k] / before[k] if before[k] else np.inf if updates[k] else 0.0
-        signals |= {
-            f"dead_{k + 1}": dead / layer.outputs,
-            f"saturated_{k + 1}": flat / layer.outputs,
-            f"z_mean_{k + 1}": float(units.means[k]),
-            f"z_spread_{k + 1}": float(units.spreads[k]),
-            f"gradient_norm_{k + 1}": float(gradient_norms[k]),
-            f"update_ratio_{k + 1}": float(ratio),
-        }
-    return signals
+class LayerSignals:
+    """The signals of a network by name. What does not change from record to record is worked out once."""
+
+    def __init__(self, network: Network):
+        self._network = network
+        self._names = [[f"{name}_{k}" for name in SIGNALS] for k in range(1, len(network.dense) + 1)]
+        self._flat = [
+            FLAT * _steepest(layer.activation) if _is_bounded(layer.activation) else 0.0 for layer in network.dense
+        ]
+
+    def of(self, units: UnitSignals, gradient_norms: Array, descent: Descent) -> dict[str, float]:
+        """Return them for a record."""
+        signals: dict[str, float] = {}
+        before = norms_of_layers(self._network, descent.previous).tolist()
+        updates = norms_of_layers(self._network, descent.w - descent.previous).tolist()
+        layers = zip(units.slopes, units.means.tolist(), units.spreads.tolist(), gradient_norms.tolist(), strict=True)
+        for k, (slopes, mean, spread, norm) in enumerate(layers):
+            dead = len(slopes) - int(np.count_nonzero(slopes))
+            flat = int(np.count_nonzero(slopes < self._flat[k])) - dead if self._flat[k] else 0
+            ratio = updates[k] / before[k] if before[k] else math.inf if updates[k] else 0.0
+            values = (dead / len(slopes), flat / len(slopes), mean, spread, norm, ratio)
+            signals.update(zip(self._names[k], values, strict=True))
+        return signals
 
 
 def norms_of_layers(network: Network, vector: Array) -> Array:
     """Return the Euclidean norm of each Dense layer's part of a vector (P,)."""
-    parts = [vector[layer.weights.start : layer.biases.stop].astype(np.float64) for layer in network.dense]
+    exact = vector.astype(np.float64)
+    parts = [exact[layer.weights.start : layer.biases.stop] for layer in network.dense]
     return np.sqrt([part @ part for part in parts])
 
 
@@ -58,7 +63,6 @@ def _is_bounded(activation: Activation) -> bool:
     return high - low < np.inf
 
 
-@cache
 def _steepest(activation: Activation) -> float:
     """Return f'(0), which is the largest slope of every bounded activation here; of softmax that of two even units."""
     z = np.zeros((1, 2))

@@ -13,7 +13,7 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.engines.engine import Engine
 from unstuck.engines.reference import first_failure
-from unstuck.engines.signals import layer_signals
+from unstuck.engines.signals import LayerSignals
 from unstuck.metrics import evaluate
 from unstuck.recipe import Recipe
 from unstuck.run import Run
@@ -57,6 +57,8 @@ class Session:
         self.started = self.ticked = time.monotonic()
 
         self.bar.total = self.total
+        if self.signals:
+            self.layer_signals = LayerSignals(self.data.network)
 
     def save_due(self) -> bool:
         """Tell whether there is a checkpoint to be written."""
@@ -121,7 +123,7 @@ class Session:
         self.bar.update(state.descent.t, self._caption(row))
         if self.signals:
             norms = self.engine.gradient_norms(state.descent)
-            row |= layer_signals(data.network, units, norms, state.descent)
+            row |= self.layer_signals.of(units, norms, state.descent)
         state.history.append(row)
         recipe.schedule.observe(state.plateau, monitored)
 
