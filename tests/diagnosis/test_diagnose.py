@@ -375,7 +375,7 @@ def test_labels_that_contradict_the_rows_around_them_are_why_more_is_not_to_be_h
     X, y = quadrants(2000)
     noisy = diagnosed(TWO, X, flipped(y, 0.2), epochs=20)
     assert "of the labels contradict the rows around them" in noisy.verdict
-    assert noisy.to_data()["label_noise"]["share"] == pytest.approx(0.2, abs=0.06)
+    assert noisy.to_data()["measured"]["label_noise"]["share"] == pytest.approx(0.2, abs=0.06)
     assert "contradict" not in diagnosed(TWO, X, y, epochs=20).verdict
 
 
@@ -393,7 +393,7 @@ def test_a_target_that_is_the_same_in_every_row_is_said_to_be():
 
 def test_what_was_measured_of_layers_data_and_trainings_is_in_the_data():
     found = diagnosis_of("two classes")
-    data = json.loads(found.to_json())
+    data = json.loads(found.to_json())["measured"]
     assert [layer["units"] for layer in data["layers"]["end"]["layers"]] == [16, 16, 1]
     assert data["layers"]["start"]["noise_scale"] == found.evidence.start.noise_scale
     assert len(data["layers"]["update_ratios"]) == len(data["layers"]["moved"]) == 3

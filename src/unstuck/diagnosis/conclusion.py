@@ -124,13 +124,20 @@ class Conclusion:
 
 
 def _measured(evidence: Evidence) -> dict[str, Any]:
-    rates, noise = evidence.rates, evidence.learnable.noise
     return {
         "gain": evidence.gain,
         "attainable": evidence.attainable,
         "metric": evidence.problem.metric,
         "floors": [{"name": floor.name, "loss": floor.loss} for floor in evidence.floors],
         "loss": evidence.loss,
+        "measured": _signals(evidence),
+    }
+
+
+def _signals(evidence: Evidence) -> dict[str, Any]:
+    """Return what else was measured."""
+    rates, noise = evidence.rates, evidence.learnable.noise
+    return {
         "fit": evidence.fit,
         "small": evidence.small,
         "training_mode": evidence.training_mode,

@@ -110,7 +110,7 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     noise = evidence.learnable.noise
     if noise is not None:
         learner = evidence.learnable.learner
-        beside = f"share of the labels that {learner} contradicts with confidence, on rows it has not seen"
+        beside = f"share of the labels contradicted with confidence by {learner}, from other rows"
         rows.append(("label noise", f"{noise.share:.3f}", f"± {noise.error:.3f}; {beside}"))
     rows += [("loss against metric", "", one.text) for one in evidence.agreement if one.text]
     rows += [("stands out", "", text) for text in outstanding(evidence)]
@@ -278,7 +278,8 @@ def _end(evidence: Evidence) -> str:
     fell = evidence.falling
     if fell <= 0.001:
         return at
-    return f"{at}; it fell by {fell:.1%} over the last fifth of the training, give or take {evidence.fluctuation:.1%}"
+    scatter = f", in which records scatter by {evidence.fluctuation:.1%}" if evidence.fluctuation > 0.001 else ""
+    return f"{at}; it fell by {fell:.1%} over the last fifth of the training{scatter}"
 
 
 def _rate_rows(evidence: Evidence) -> list[tuple[str, str, str]]:

@@ -20,7 +20,6 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.engines.engine import Descent, UnitSignals
 from unstuck.functions.activations import Activation
-from unstuck.history import SIGNALS
 from unstuck.network import Network
 
 FLAT = 0.05
@@ -31,7 +30,8 @@ class LayerSignals:
 
     def __init__(self, network: Network):
         self._network = network
-        self._names = [[f"{name}_{k}" for name in SIGNALS] for k in range(1, len(network.dense) + 1)]
+        names = ("dead", "saturated", "z_mean", "z_spread", "gradient_norm", "update_ratio")
+        self._names = [[f"{name}_{k}" for name in names] for k in range(1, len(network.dense) + 1)]
         self._flat = [
             FLAT * _steepest(layer.activation) if _is_bounded(layer.activation) else 0.0 for layer in network.dense
         ]

@@ -26,7 +26,10 @@ def examine(evidence: Evidence) -> Finding | None:
     return Finding(
         "too_few_steps",
         f"{updates:,} updates were not enough: the loss is still falling.",
-        (f"over the last fifth of the training it fell by {falling:.2%}",),
+        (
+            f"over the last fifth of the training it fell by {falling:.2%}, with records scattered by "
+            f"{evidence.fluctuation:.2%}",
+        ),
         suspicion=suspicion,
         fixes=tuple(Fix(f"train {times} times longer", _longer(times)) for times in LONGER),
     )
