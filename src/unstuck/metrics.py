@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from unstuck.data.moments import Moments
+
 Metric = Callable[[Any, Any, Any], float]
 """Takes the true y, the predictions, and the probabilities (n, K) or None."""
 
@@ -83,3 +85,70 @@ def evaluate(names: Sequence[str], y: Any, predictions: Any, probabilities: Any)
         except ValueError:
             values[name] = math.nan
     return values
+
+
+class Tally:
+    """Metrics of rows that come a part at a time, from what can be summed: for classes, the confusion matrix.
+
+    They agree with `evaluate` of all rows at once, but for the rounding of sums. `TALLIED` names those there are.
+
+    Args:
+        classes: the labels, sorted; None for numbers.
+
+    >>> tally = Tally(None)
+    >>> for y, predictions in (([1.0, 2.0], [1.0, 3.0]), ([6.0], [5.0])):
+    ...     tally.add(np.array(y), np.array(predictions))
+    >>> round(tally.value("r2"), 4), tally.value("mae")
+    (0.8571, 0.6666666666666666)
+    """
+
+    def __init__(self, classes: Sequence[Any] | None):
+        self._labels = None if classes is None else np.array(classes)
+        self._confusion = np.zeros((len(classes or ()),) * 2, dtype=np.int64)
+        self._rows = 0
+        self._sums: dict[str, Any] = {"squared": 0.0, "absolute": 0.0, "relative": 0.0}
+        self._spread: Moments | None = None
+
+    def add(self, y: Any, predictions: Any) -> None:
+        """Add rows."""
+        self._rows += len(y)
+        if self._labels is not None:
+            places = [np.searchsorted(self._labels, labels) for labels in (y, predictions)]
+            np.add.at(self._confusion, tuple(places), 1)
+            return
+        y, predictions = (np.asarray(values, dtype=np.float64).reshape(len(y), -1) for values in (y, predictions))
+        self._spread = self._spread or Moments(y.shape[1])
+        self._spread.add(y)
+        error = abs(y - predictions)
+        self._sums["squared"] += (error**2).sum(axis=0)
+        self._sums["absolute"] += error.sum(axis=0)
+        self._sums["relative"] += (error / np.maximum(abs(y), np.finfo(np.float64).eps)).sum(axis=0)
+
+    def value(self, name: str) -> float:
+        """Return a metric of all rows so far; NaN where it is undefined for them."""
+        with np.errstate(all="ignore"):
+            return float(self._of_numbers(name) if self._labels is None else self._of_classes(name))
+
+    def _of_numbers(self, name: str) -> Any:
+        n, sums = self._rows, self._sums
+        if name != "r2":
+            mean = {"rmse": np.sqrt(sums["squared"] / n), "mae": sums["absolute"] / n, "mape": sums["relative"] / n}
+            return np.mean(mean[name])
+        if self._spread is None or n < 2:
+            return math.nan
+        constant = self._spread.high <= self._spread.low
+        value = np.where(constant, sums["squared"] == 0, 1 - sums["squared"] / self._spread.squares).mean()
+        return value if np.isfinite(value) else math.nan
+
+    def _of_classes(self, name: str) -> Any:
+        right = self._confusion.diagonal()
+        true, predicted = self._confusion.sum(axis=1), self._confusion.sum(axis=0)
+        if name == "accuracy":
+            return right.sum() / self._rows
+        if name == "balanced_accuracy":
+            return (right[true > 0] / true[true > 0]).mean()
+        occurs = true + predicted > 0
+        return (2 * right[occurs] / (true + predicted)[occurs]).mean()
+
+
+TALLIED = METRICS.keys() - {"roc_auc"}

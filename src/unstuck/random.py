@@ -9,8 +9,9 @@ used, there is no state to carry or to save, and an engine may compute any part 
         key     (k0, k1)         = (seed mod 2³², ⌊seed/2³²⌋)
 
 The word is uniform on 0 ... 2³² - 1. r is a row of the mini-batch and j a unit of the layer. `stream` keeps the uses
-apart: `BATCH_ORDER`, and `DROPOUT + layer` for each layer. With the definitions of `batch_order` and `dropout_mask`
-this is all that another engine needs to repeat step t of a training exactly, without having done steps 0 ... t-1.
+apart: `BATCH_ORDER`, `BLOCK_ORDER`, `HELD_OUT`, and `DROPOUT + layer` for each layer. With the definitions of
+`batch_order` and `dropout_mask` this is all that another engine needs to repeat step t of a training exactly, without
+having done steps 0 ... t-1.
 
 Start values are drawn once, before training, and passed to the engine as an array. For these `generator` returns
 NumPy's own generator.
@@ -27,6 +28,8 @@ from unstuck._native import philox_words
 from unstuck.errors import OptionError
 
 BATCH_ORDER = 0
+BLOCK_ORDER = 1
+HELD_OUT = 2
 DROPOUT = 1 << 16
 
 _END = {"seed": 1 << 64, "epoch": 1 << 32, "step": 1 << 32, "layer": (1 << 32) - DROPOUT}
@@ -54,8 +57,41 @@ def batch_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.int64]:
     >>> batch_order(seed=7, epoch=0, rows=6)
     array([3, 2, 4, 1, 5, 0])
     """
+    return _order(BATCH_ORDER, seed, epoch, rows)
+
+
+def block_order(seed: int, epoch: int, blocks: int) -> npt.NDArray[np.int64]:
+    """Return the order in which an epoch reads the blocks of rows that are streamed, (blocks,).
+
+    As `batch_order`, of the stream `BLOCK_ORDER`.
+
+    >>> block_order(seed=7, epoch=0, blocks=4)
+    array([3, 2, 1, 0])
+    """
+    return _order(BLOCK_ORDER, seed, epoch, blocks)
+
+
+def held_out(seed: int, first: int, rows: int, fraction: float) -> npt.NDArray[np.bool_]:
+    """Return which of the rows first ... first + rows - 1 of a stream are held out, each with that probability.
+
+        held[k] = word(seed, HELD_OUT, step=0, r=first + k, j=0) < round(fraction · 2³²)
+
+    Args:
+        seed: the recipe's seed, 0 ... 2**64 - 1.
+        first: number of the first of them; at most 2**32 rows are told apart.
+        rows: how many.
+        fraction: 0 <= fraction < 1.
+
+    >>> held_out(seed=7, first=0, rows=8, fraction=0.25)
+    array([ True, False, False, False, False,  True,  True, False])
+    """
+    _check_range(seed=seed)
+    return philox_words(seed, HELD_OUT, 0, rows, 1, first)[:, 0] < round(fraction * 2**32)
+
+
+def _order(stream: int, seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
     _check_range(seed=seed, epoch=epoch)
-    words = philox_words(seed, BATCH_ORDER, epoch, rows=1, units=rows)[0]
+    words = philox_words(seed, stream, epoch, rows=1, units=count)[0]
     return np.argsort(words, kind="stable")
 
 

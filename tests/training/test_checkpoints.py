@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.training.pausing import outcome, stop_after
 
 from unstuck import LBFGS, SGD, Dense, Dropout, EarlyStopping, FileError, Recipe, ReduceOnPlateau, train
-from unstuck.engines import ENGINES, native
+from unstuck.engines import ENGINES
 from unstuck.functions.optimizers import Optimizer
 from unstuck.sealed import unseal
 from unstuck.training import checkpoints
@@ -39,26 +40,6 @@ EVENTFUL = RECIPE.replace(
     epochs=60,
 )
 GRADIENT_DESCENT = sorted(set(Optimizer.family) - {"lbfgs"})
-
-
-def outcome(run):
-    """All that has to be equal, to the bit."""
-    columns = {name: values.tobytes() for name, values in run.history.arrays().items() if name != "seconds"}
-    arrays = (run.final_parameters.tobytes(), run.best_parameters.tobytes())
-    return arrays, columns, run.best_epoch, run.stopped, run.failure
-
-
-def stop_after(monkeypatch, updates):
-    """Have the next training end as a time budget ends it, after so many updates, each of them followed by a poll."""
-    from unstuck.training.session import Session
-
-    left = iter(range(updates))
-
-    def halted(self):
-        return "time budget" if next(left, None) is None else ""
-
-    monkeypatch.setattr(Session, "halted", halted)
-    monkeypatch.setattr(native, "POLL_SECONDS", 0.0)  # so that it asks after every update
 
 
 @pytest.mark.parametrize("recipe", [RECIPE.replace(optimizer=kind) for kind in GRADIENT_DESCENT] + [EVENTFUL])

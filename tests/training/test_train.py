@@ -517,7 +517,7 @@ def test_sparse_features_too_large_for_an_array_give_the_same(engine, weighted, 
 @pytest.mark.parametrize(
     ("bad_y", "message"),
     [
-        (None, "objects"),
+        (None, "y is missing"),
         (5, "shape"),
         ([], "shape"),
         (np.where(NUMBERS > 1, np.nan, NUMBERS), "NaN or infinite"),

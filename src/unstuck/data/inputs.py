@@ -74,9 +74,9 @@ class Inputs(Description):
         levels, missing_levels = {}, []
         if table is not None and texts:
             if self.categories == "error":
-                raise DataError(f'{_describe_text(table[texts[0]])}; write inputs=Inputs(categories="one_hot")')
+                raise DataError(f'{describe_text(table[texts[0]])}; write inputs=Inputs(categories="one_hot")')
             check_texts(table, texts, self.missing)
-            levels = {name: _levels(table[name]) for name in texts}
+            levels = {name: sorted_levels(table[name]) for name in texts}
             missing_levels = [name for name in texts if table[name].null_count()]
         has_missing = check_numbers(numbers, names, self.missing)
         fill = fit_replacements(numbers, names, self.missing)
@@ -141,9 +141,9 @@ class FittedInputs(Description):
     def transform(self, X: Any) -> Array:
         """Return the network's inputs (n, columns), in the order of `feature_names`.
 
-        They are float64, except that an array of float32 with nothing to be done to it is returned as it is, and
-        sparse rows, unless they are scaled, as a csr_array. A table's
-        columns may come in any order, with others among them. A category that the training did not have is all zeros.
+        They are float64, except that float32 with nothing to be done to it remains that, and sparse rows, unless they
+        are scaled, a csr_array. A table's columns may come in any order, with others among them. A category that the
+        training did not have is all zeros.
 
         Args:
             X: an array or a table with the columns of the training.
@@ -161,12 +161,12 @@ class FittedInputs(Description):
             numbers = self._from_array(X)
         elif self.by_name:
             table = self._matched(table)
-            numbers = number_columns(table, self.numbers)
+            numbers = number_columns(table, self.numbers, order="c")
             check_texts(table, list(self.levels), self.inputs.missing)
         else:
             names, texts = column_kinds(table)
             if texts:
-                raise DataError(f"{_describe_text(table[texts[0]])}, but the training data were all numbers")
+                raise DataError(f"{describe_text(table[texts[0]])}, but the training data were all numbers")
             numbers = self._from_array(number_columns(table, names))
         if not len(numbers):
             raise DataError("X has no rows")
@@ -207,7 +207,7 @@ class FittedInputs(Description):
         _, texts = column_kinds(table)
         for name in texts:
             if name not in self.levels:
-                raise DataError(f"{_describe_text(table[name])}, but in the training it was a column of numbers")
+                raise DataError(f"{describe_text(table[name])}, but in the training it was a column of numbers")
         return table.with_columns(pl.col(list(self.levels)).cast(pl.String)) if self.levels else table
 
     def _one_hot(self, column: pl.Series) -> Array:
@@ -220,19 +220,33 @@ class FittedInputs(Description):
         return np.column_stack([one_hot, column.is_null()]) if column.name in self.missing_levels else one_hot
 
 
-def _levels(column: pl.Series) -> tuple[str, ...]:
+def sorted_levels(column: pl.Series) -> tuple[str, ...]:
+    """Return the categories of a column of text.
+
+    Raises:
+        DataError: when there are too many of them.
+    """
     import polars as pl
 
     levels = column.drop_nulls().cast(pl.String).unique().sort().to_list()
-    if len(levels) > MOST_CATEGORIES:
-        raise DataError(
-            f"column {column.name!r} of X has {len(levels):,} categories in {len(column):,} rows, and each would be an "
-            f"input of its own (at most {MOST_CATEGORIES:,}); remove the column, or merge categories"
-        )
+    check_level_count(column.name, len(levels), len(column))
     return tuple(levels)
 
 
-def _describe_text(column: pl.Series) -> str:
+def check_level_count(name: str, levels: int, rows: int) -> None:
+    """Refuse a column of text with too many categories in so many rows.
+
+    Raises:
+        DataError: when there are more than 1,000.
+    """
+    if levels > MOST_CATEGORIES:
+        raise DataError(
+            f"column {name!r} of X has {levels:,} categories in {rows:,} rows, and each would be an input of its own "
+            f"(at most {MOST_CATEGORIES:,}); remove the column, or merge categories"
+        )
+
+
+def describe_text(column: pl.Series) -> str:
     """Say where a column holds text, at the first value that is no number if there is one."""
     import polars as pl
 

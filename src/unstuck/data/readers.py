@@ -128,7 +128,7 @@ def read_features_and_target(path: str | Path, target: str) -> tuple[Any, npt.ND
     features = table.drop(target)
     if not features.width:
         raise DataError(f"{path} has no column but the target {target!r}; there is nothing to predict it from")
-    return features, _labels(table[target], path)
+    return features, target_labels(table[target], path)
 
 
 def _is_idx(path: Path) -> bool:
@@ -145,7 +145,12 @@ def _flat(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return X.reshape(len(X), -1) if X.ndim > 2 else X
 
 
-def _labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
+def target_labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
+    """Return a column of targets as an array (n,) of numbers or text.
+
+    Raises:
+        DataError: when it holds anything else, or values are missing.
+    """
     import polars as pl
 
     if column.null_count():

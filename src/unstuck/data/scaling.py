@@ -35,12 +35,26 @@ def fit_scaling(X: Array, scaling: Scaling) -> tuple[tuple[float, ...], tuple[fl
     low, high = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         if scaling == "standard":
-            shift, scale = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+            return scaling_of(scaling, low, high, X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64))
+    return scaling_of(scaling, low, high)
+
+
+def scaling_of(
+    scaling: Scaling, low: Array, high: Array, mean: Array | None = None, deviation: Array | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what `fit_scaling` does, of columns of which these are known; the last two for "standard" only."""
+    if scaling == "none":
+        return (), ()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if mean is not None and deviation is not None:
+            shift, scale = mean, deviation
         else:
             shift, scale = low, high - low
         constant = high - low <= ROUNDING * np.maximum(abs(low), abs(high))
     constant |= scale == 0  # a spread near 1e-320 has a standard deviation of 0
     shift, scale = np.where(constant, low, shift), np.where(constant, 1.0, scale)
     if not (np.isfinite(shift) & np.isfinite(scale)).all():
-        raise DataError(f"values from {X.min():.3g} to {X.max():.3g} cannot be scaled in float64; change their unit")
+        raise DataError(
+            f"values from {low.min():.3g} to {high.max():.3g} cannot be scaled in float64; change their unit"
+        )
     return tuple(shift.tolist()), tuple(scale.tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -98,13 +98,16 @@ def column_kinds(table: pl.DataFrame) -> tuple[list[str], list[str]]:
     return numbers, texts
 
 
-def number_columns(table: pl.DataFrame, names: Sequence[str]) -> Array:
-    """Return columns of numbers as an array (n, columns) of float64, missing values as NaN."""
+def number_columns(table: pl.DataFrame, names: Sequence[str], order: Literal["fortran", "c"] = "fortran") -> Array:
+    """Return columns of numbers as an array (n, columns), NaN where missing: of float64, or float32 if all are that."""
     import polars as pl
 
     if not names:
         return np.empty((len(table), 0))
-    return table.select(pl.col(list(names)).cast(pl.Float64)).to_numpy()
+    numbers = table.select(names)
+    if any(dtype != pl.Float32 for dtype in numbers.dtypes):
+        numbers = numbers.cast(pl.Float64)
+    return numbers.to_numpy(order=order)
 
 
 def number_array(X: Any) -> Array:

@@ -74,7 +74,7 @@ class Targets(Description):
         y = as_targets(y)
         coding = self.resolve(y, outputs, prefers)
         if coding == "numbers":
-            shift, scale = fit_scaling(_numbers(y, outputs), self.scaling)
+            shift, scale = fit_scaling(as_numbers(y, outputs), self.scaling)
             return FittedTargets(coding, outputs, None, shift, scale, flat=y.ndim == 1)
         if self.scaling != "none":
             raise _not_scaled(coding)
@@ -128,7 +128,7 @@ class FittedTargets(Description):
         """
         y = as_targets(y)
         if self.classes is None:
-            Y = _numbers(y, self.outputs)
+            Y = as_numbers(y, self.outputs)
             return (Y - self.shift) / self.scale if self.scale else Y
         _check_labels(y)
         labels, of_row = np.unique(y, return_inverse=True)
@@ -210,7 +210,12 @@ def as_targets(y: Any) -> npt.NDArray[Any]:
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
-def _numbers(y: npt.NDArray[Any], outputs: int) -> Array:
+def as_numbers(y: npt.NDArray[Any], outputs: int) -> Array:
+    """Return targets as numbers (n, outputs), float64.
+
+    Raises:
+        DataError: when they are text, or so many a row they are not.
+    """
     if y.dtype.kind == "U":
         raise DataError(
             f"y holds text such as {y.flat[0]!s}, but the network is to predict numbers: for classes, give the last "

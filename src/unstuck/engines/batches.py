@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from unstuck import random
-from unstuck.engines.engine import Rows
+from unstuck.data.sparse import is_sparse
+from unstuck.engines.engine import Rows, RowStream
 from unstuck.recipe import Recipe
 
 
@@ -17,7 +18,7 @@ class Batches:
     shuffled.
     """
 
-    def __init__(self, recipe: Recipe, rows: Rows):
+    def __init__(self, recipe: Recipe, rows: Rows | RowStream):
         n = len(rows)
         self.rows = rows
         self.size = recipe.rows_per_batch(n)
@@ -25,14 +26,32 @@ class Batches:
         self.shuffled = recipe.shuffle and self.per_epoch > 1
         self._order = lru_cache(maxsize=1)(lambda epoch: random.batch_order(recipe.seed, epoch, n))
 
+    @property
+    def in_memory(self) -> Rows | None:
+        """The rows, if they are an array in memory, from which an engine can pick its mini-batches itself."""
+        return self.rows if isinstance(self.rows, Rows) and not is_sparse(self.rows.X) else None
+
     def of_update(self, t: int) -> Rows:
         """Return the mini-batch of update t, from 0."""
+        if isinstance(self.rows, RowStream):
+            first, rows = self.piece(t)
+            return rows.part((t - first) * self.size, self.size)
         epoch, number = divmod(t, self.per_epoch)
         if self.per_epoch == 1:
             return self.rows
-        part = slice(number * self.size, (number + 1) * self.size)
         if self.shuffled:
-            return self.rows.pick(self._order(epoch)[part])
-        return Rows(
-            self.rows.X[part], self.rows.Y[part], None if self.rows.weights is None else self.rows.weights[part]
-        )
+            return self.rows.pick(self._order(epoch)[number * self.size : (number + 1) * self.size])
+        return self.rows.part(number * self.size, self.size)
+
+    def piece(self, t: int) -> tuple[int, Rows]:
+        """Return rows as an array with update t's mini-batch among them, and the update to which their first belong.
+
+        They are the mini-batches of consecutive updates, in their order: of a buffer where rows are streamed, and else
+        of update t alone.
+        """
+        if isinstance(self.rows, Rows):
+            return t, self.of_update(t).dense()
+        epoch, number = divmod(t, self.per_epoch)
+        in_buffer = self.rows.buffer_rows // self.size
+        buffer = number // in_buffer
+        return epoch * self.per_epoch + buffer * in_buffer, self.rows.buffer(epoch, buffer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
@@ -33,9 +34,34 @@ class Rows:
         """Return the rows with X as an array."""
         return replace(self, X=dense(self.X)) if is_sparse(self.X) else self
 
-    def pick(self, chosen: npt.NDArray[np.int64]) -> Rows:
+    def pick(self, chosen: npt.NDArray[Any] | slice) -> Rows:
         """Return the rows of these numbers."""
         return Rows(self.X[chosen], self.Y[chosen], None if self.weights is None else self.weights[chosen])
+
+    def part(self, first: int, count: int) -> Rows:
+        """Return so many rows, or as many as there are, from `first` on, without copying them."""
+        return self.pick(slice(first, first + count))
+
+
+class RowStream(ABC):
+    """Training rows that need not fit into memory: an engine asks for the next buffer of them.
+
+    Attributes:
+        buffer_rows: the rows of a buffer, a multiple of the mini-batch; the last of an epoch may have fewer.
+    """
+
+    buffer_rows: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the rows of an epoch."""
+
+    @abstractmethod
+    def buffer(self, epoch: int, number: int) -> Rows:
+        """Return rows in the order in which the epoch visits them, from row number * buffer_rows of it on.
+
+        They are the engine's until it asks for the next: it holds no more than one buffer.
+        """
 
 
 @dataclass
@@ -99,7 +125,7 @@ class Engine(Protocol):
 
     Args:
         network: the network.
-        rows: to train on.
+        rows: to train on. With a stream of them `cost_and_gradient`, `observe` and `gradient_norms` are not to be had.
         threads: it may use no more of its own; None leaves the number to it.
         signals: whether `gradient_norms` will be asked for.
     """
@@ -107,7 +133,7 @@ class Engine(Protocol):
     name: str
     network: Network
 
-    def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False): ...
+    def __init__(self, network: Network, rows: Rows | RowStream, threads: int | None = None, signals: bool = False): ...
 
     def steps(self, descent: Descent, rates: npt.NDArray[np.float64], poll: Poll) -> Progress:
         """Do one update for each of `rates`, from update descent.t on, each on its mini-batch (see `batches.py`).

@@ -15,7 +15,7 @@ from unstuck import _native
 from unstuck.arrays import Array
 from unstuck.data.sparse import is_sparse
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Poll, Progress, Rows, UnitSignals
+from unstuck.engines.engine import Descent, Poll, Progress, Rows, RowStream, UnitSignals
 from unstuck.engines.reference import evaluate_parts, first_failure
 from unstuck.engines.signals import norms_of_layers
 from unstuck.functions.optimizers import LBFGS, Optimizer
@@ -43,10 +43,10 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False):
+    def __init__(self, network: Network, rows: Rows | RowStream, threads: int | None = None, signals: bool = False):
         self.network, self.rows, self.signals = network, rows, signals
         self.batches = Batches(network.recipe, rows)
-        self._trainer = self._make_trainer(tiny=not is_sparse(rows.X))
+        self._trainer = self._make_trainer(tiny=not (isinstance(rows, Rows) and is_sparse(rows.X)))
         self._panels: _native.TrainerFloat32 | None = None
         self._threads = threads or thread_count()
         self._slot_names = slot_names(network.recipe.optimizer)
@@ -78,6 +78,7 @@ class NativeEngine:
 
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
+        assert isinstance(self.rows, Rows), "no gradient of rows that are streamed"
         g, rows = np.empty_like(w), self.rows.dense()
         return self._trainer.cost_and_gradient(rows.X, rows.Y, rows.weights, g, self._threads), g
 
@@ -110,7 +111,9 @@ class NativeEngine:
 
     def _make_trainer(self, tiny: bool = True) -> _native.TrainerFloat32:
         trainer = _native.TrainerFloat32 if self.network.recipe.precision == "float32" else _native.TrainerFloat64
-        return trainer({**plan(self.network, len(self.rows)), "tiny": tiny}, _native.cpu_level())
+        rows = self.rows
+        n = min(rows.buffer_rows, len(rows)) if isinstance(rows, RowStream) else len(rows)  # of one call
+        return trainer({**plan(self.network, n), "tiny": tiny}, _native.cpu_level())
 
     def _run(
         self,
@@ -125,13 +128,13 @@ class NativeEngine:
         batches, target = self.batches, self.network.recipe.stop_at_loss
         least = -math.inf if target is None else target
         how = (seconds, trainer or self._trainer)
-        if is_sparse(self.rows.X):
-            return self._run_sparse(t, earlier, rates, Done(0, cost_sum, rows_seen), least, *how)
+        if batches.in_memory is None:
+            return self._run_in_pieces(t, earlier, rates, Done(0, cost_sum, rows_seen), least, *how)
         return self._call(
-            self.rows, batches.size, batches.shuffled, t, earlier, rates, cost_sum, rows_seen, least, *how
+            batches.in_memory, batches.size, batches.shuffled, t, earlier, rates, cost_sum, rows_seen, least, *how
         )
 
-    def _run_sparse(
+    def _run_in_pieces(
         self,
         t: int,
         earlier: int,
@@ -141,21 +144,34 @@ class NativeEngine:
         seconds: float,
         trainer: _native.TrainerFloat32,
     ) -> Done:
-        """Do the same with rows that are sparse: a call for each mini-batch, made dense for it."""
-        per_epoch, until = self.batches.per_epoch, time.monotonic() + seconds
-        while done.steps < len(rates) and not (done.failed or done.reached) and time.monotonic() < until:
+        """Do the same with rows of which only some are there as an array: a call for each piece of them, or two.
+
+        The compiled code begins an epoch's costs anew with the first mini-batch of its rows. A piece's first one has a
+        call of its own, so that its cost can be added to those before it.
+        """
+        per_epoch, size, until = self.batches.per_epoch, self.batches.size, time.monotonic() + seconds
+        while done.steps < len(rates) and not (done.failed or done.reached):
+            left = until - time.monotonic()
+            if done.steps and left < 0:
+                break
             now = t + done.steps
+            first, rows = self.batches.piece(now)
+            begins = now == first
+            count = 1 if begins else first - (-len(rows) // size) - now
             if now % per_epoch == 0:
                 done.cost_sum, done.rows = 0.0, 0
-            batch = self.batches.of_update(now).dense()
-            rate = rates[done.steps : done.steps + 1]
-            one = self._call(batch, len(batch), False, now, earlier, rate, 0.0, 0, -math.inf, math.inf, trainer)
+            before = (0.0, 0) if begins else (done.cost_sum, done.rows)
+            ahead = rates[done.steps : done.steps + count]
+            call = (rows, size, False, now - first, earlier + first, ahead, *before, -math.inf, left, trainer)
+            one = self._call(*call)
             done.failed, done.finite_cost = one.failed, one.finite_cost
-            if not one.failed:
-                done.steps += 1
-                done.cost_sum += one.cost_sum
-                done.rows += one.rows
-                done.reached = (now + 1) % per_epoch == 0 and done.cost_sum / done.rows <= target
+            if begins and not one.failed:
+                done.cost_sum, done.rows = done.cost_sum + one.cost_sum, done.rows + one.rows
+            elif one.steps:
+                done.cost_sum, done.rows = one.cost_sum, one.rows
+            done.steps += one.steps
+            ends_epoch = one.steps > 0 and (t + done.steps) % per_epoch == 0
+            done.reached = not one.failed and ends_epoch and done.cost_sum / done.rows <= target
         return done
 
     def _call(

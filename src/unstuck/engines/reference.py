@@ -11,8 +11,9 @@ from unstuck.arrays import Array
 from unstuck.data.sparse import dense_parts, is_sparse
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Engine, Failure, Poll, Progress, Rows, UnitSignals
+from unstuck.engines.engine import Descent, Engine, Failure, Poll, Progress, Rows, RowStream, UnitSignals
 from unstuck.engines.signals import norms_of_layers
+from unstuck.functions.losses import Loss
 from unstuck.functions.optimizers import LBFGS
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
@@ -25,7 +26,7 @@ class ReferenceEngine:
 
     name = "reference"
 
-    def __init__(self, network: Network, rows: Rows, threads: int | None = None, signals: bool = False):
+    def __init__(self, network: Network, rows: Rows | RowStream, threads: int | None = None, signals: bool = False):
         self.network, self.rows = network, rows
         self.batches = Batches(network.recipe, rows)
 
@@ -61,6 +62,7 @@ class ReferenceEngine:
         return target is not None and epoch_ends and descent.cost_sum / descent.rows_seen <= target
 
     def cost_and_gradient(self, w: Array) -> tuple[float, Array]:
+        assert isinstance(self.rows, Rows), "no gradient of rows that are streamed"
         rows = self.rows.dense()
         with np.errstate(all="ignore"):
             return cost_and_gradient(self.network, w, rows.X, rows.Y, rows.weights)
@@ -117,17 +119,34 @@ def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+class LossInParts:
+    """The loss of rows that are evaluated part by part."""
+
+    def __init__(self, loss: Loss):
+        self._mean = loss.rows == "mean"
+        self._sum, self._weight = 0.0, 0.0
+
+    def add(self, value: float, part: Rows) -> None:
+        """Add the loss of a part."""
+        weight = float(len(part) if part.weights is None else part.weights.sum(dtype=np.float64))
+        self._sum += value * weight if self._mean else value
+        self._weight += weight
+
+    @property
+    def value(self) -> float:
+        """The loss of all parts."""
+        return self._sum / (self._weight or 1) if self._mean else self._sum
+
+
 def evaluate_parts(engine: Engine, w: Array, rows: Rows) -> tuple[float, Array]:
     """Return what `engine.evaluate` does, of sparse rows, which are made dense part by part."""
-    loss, cost, total, outputs = engine.network.recipe.loss, 0.0, 0.0, []
+    loss, outputs = LossInParts(engine.network.recipe.loss), []
     for place, X in dense_parts(rows.X, CHUNK):
-        weights = None if rows.weights is None else rows.weights[place]
-        row_weight = float(len(X) if weights is None else weights.sum(dtype=np.float64))
-        part_cost, A = engine.evaluate(w, Rows(X, rows.Y[place], weights))
-        cost += part_cost * row_weight if loss.rows == "mean" else part_cost
-        total += row_weight
+        part = Rows(X, rows.Y[place], None if rows.weights is None else rows.weights[place])
+        value, A = engine.evaluate(w, part)
+        loss.add(value, part)
         outputs.append(A)
-    return (cost / (total or 1) if loss.rows == "mean" else cost), np.concatenate(outputs)
+    return loss.value, np.concatenate(outputs)
 
 
 def first_failure(network: Network, descent: Descent, batch: Rows, training: bool = True) -> Failure:

@@ -23,6 +23,7 @@ from unstuck.history import History
 from unstuck.recipe import Recipe
 from unstuck.sealed import check_format, seal, unseal
 from unstuck.training.prepare import Prepared
+from unstuck.training.prepare_stream import PreparedStream
 from unstuck.training.state import State
 
 FORMAT = "unstuck checkpoint 1"
@@ -41,7 +42,7 @@ class Checkpoint:
         seconds: the least time between two writings.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, data: Prepared, seconds: float):
+    def __init__(self, path: Path, recipe: Recipe, data: Prepared | PreparedStream, seconds: float):
         self.path, self.seconds = path, seconds
         self._recipe = recipe.to_toml()
         self._fingerprint = data.fingerprint()

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.sparse import dense, is_small, is_sparse, sparse_numbers
 from unstuck.data.splits import hold_out
 from unstuck.data.tables import as_table, number_array
-from unstuck.data.targets import FittedTargets, as_targets
+from unstuck.data.targets import FittedTargets, Label, as_targets
 from unstuck.engines.engine import Rows
 from unstuck.errors import DataError, RecipeError
 from unstuck.functions.optimizers import LBFGS
@@ -40,13 +41,21 @@ class Prepared:
         """Return a hash of everything an engine sees, to recognise the same data again."""
         digest = hashlib.sha256()
         for rows in filter(None, (self.rows, self.validation)):
-            X = rows.X
-            stored = (X.data, X.indices, X.indptr) if is_sparse(X) else (X,)
-            for array in (*stored, rows.Y, rows.weights):
-                if array is not None:
-                    digest.update(f"{array.shape}{array.dtype}".encode())
-                    digest.update(np.ascontiguousarray(array).data)
+            update_digest(digest, rows)
         return digest.hexdigest()
+
+    def close(self) -> None:
+        """Do nothing: all rows are in memory."""
+
+
+def update_digest(digest: hashlib._Hash, rows: Rows) -> None:
+    """Add rows to a hash."""
+    X = rows.X
+    stored = (X.data, X.indices, X.indptr) if is_sparse(X) else (X,)
+    for array in (*stored, rows.Y, rows.weights):
+        if array is not None:
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
 
 
 def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weight: Any = None) -> Prepared:
@@ -63,7 +72,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
         DataError: when the data cannot be used.
     """
     X, y = matched(X, y, "training")
-    weights = _weights(sample_weight, y)
+    weights = row_weights(sample_weight, y)
     if validation is None and recipe.validation_fraction > 0:
         classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
         kept, held = hold_out(y, recipe.validation_fraction, recipe.seed, stratify=classes)
@@ -72,19 +81,28 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
 
     inputs = recipe.inputs.fit(X)
     targets = recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
-    _check_metrics(recipe, targets)
+    check_metrics(recipe, targets)
     weights = _with_class_weights(recipe, targets, y, weights)
-    rows = _rows(recipe, inputs, targets, X, y, weights)
+    rows = engine_rows(recipe, inputs, targets, X, y, weights)
     network = Network(recipe, inputs=rows.X.shape[1])
     check_memory(network, len(rows))
     if validation is None:
         return Prepared(network, inputs, targets, rows, y, None, None)
+    held_rows, held_y = own_validation(recipe, inputs, targets, validation)
+    return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
+
+
+def own_validation(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, validation: Any) -> tuple[Rows, Any]:
+    """Return validation rows of the user's own, and their targets.
+
+    Raises:
+        DataError: when they cannot be used.
+    """
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise DataError(f"validation must be a pair (X, y) or (X, y, sample_weight); got {type(validation).__name__}")
-    held_X, held_y, held_weights = (*validation, None)[:3]
-    held_X, held_y = matched(held_X, held_y, "validation")
-    held_rows = _rows(recipe, inputs, targets, held_X, held_y, _weights(held_weights, held_y))
-    return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
+    X, y, weights = (*validation, None)[:3]
+    X, y = matched(X, y, "validation")
+    return engine_rows(recipe, inputs, targets, X, y, row_weights(weights, y)), y
 
 
 class Preparations:
@@ -112,7 +130,14 @@ class Preparations:
         return replace(made, network=Network(recipe, made.network.inputs))
 
 
-def _rows(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None) -> Rows:
+def engine_rows(
+    recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, X: Any, y: Any, weights: Array | None
+) -> Rows:
+    """Return rows as the user has them as an engine takes them.
+
+    Raises:
+        DataError: when they are not as those of the training.
+    """
     X, Y = in_precision(inputs.transform(X), recipe.precision), in_precision(targets.transform(y), recipe.precision)
     if is_sparse(X) and (is_small(X) or isinstance(recipe.optimizer, LBFGS)):
         X = dense(X)
@@ -144,7 +169,12 @@ def _table_or_numbers(X: Any) -> Any:
     return sparse_numbers(X) if is_sparse(X) else number_array(X)
 
 
-def _check_metrics(recipe: Recipe, targets: FittedTargets) -> None:
+def check_metrics(recipe: Recipe, targets: FittedTargets) -> None:
+    """Refuse metrics that these targets do not have.
+
+    Raises:
+        RecipeError: when there is one.
+    """
     known, what = (REGRESSION, "numbers") if targets.classes is None else (CLASSIFICATION, "classes")
     problems = [
         ("metrics", f"{name} cannot be measured on {what}; choose from {', '.join(known)}")
@@ -155,7 +185,8 @@ def _check_metrics(recipe: Recipe, targets: FittedTargets) -> None:
         raise RecipeError(problems)
 
 
-def _weights(sample_weight: Any, y: Any) -> Array | None:
+def row_weights(sample_weight: Any, y: Any, in_part: bool = False) -> Array | None:
+    """Return the weights of rows, or of a part of them, which may have no weight at all."""
     if sample_weight is None:
         return None
     try:
@@ -164,7 +195,7 @@ def _weights(sample_weight: Any, y: Any) -> Array | None:
         raise DataError(f"sample_weight must be numbers, one a row; got {type(sample_weight).__name__}") from None
     if weights.shape != (len(y),):
         raise DataError(f"sample_weight must have shape ({len(y)},), one weight a row; got {weights.shape}")
-    if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or weights.sum() <= 0:
+    if not np.isfinite(weights).all() or weights.min(initial=0) < 0 or (weights.sum() <= 0 and not in_part):
         raise DataError(
             f"sample weights must be finite, not negative and not all zero; got {weights.min()} to {weights.max()}"
         )
@@ -175,19 +206,41 @@ def _with_class_weights(recipe: Recipe, targets: FittedTargets, y: Any, weights:
     """Multiply the row weights by the weight of each row's class."""
     if recipe.class_weights is None:
         return weights
+    classes = classes_to_weigh(targets)
+    counts = np.array([np.count_nonzero(y == label) for label in np.asarray(classes)])
+    return times_factors(targets, class_factors(recipe, classes, counts), y, weights)
+
+
+def classes_to_weigh(targets: FittedTargets) -> tuple[Label, ...]:
+    """Return the classes.
+
+    Raises:
+        DataError: when the targets are numbers.
+    """
     if targets.classes is None:
         raise DataError("class_weights need classes, but the targets are numbers; use sample_weight for single rows")
-    labels = np.asarray(targets.classes)
-    counts = np.array([np.count_nonzero(y == label) for label in labels])
+    return targets.classes
+
+
+def class_factors(recipe: Recipe, classes: tuple[Label, ...], counts: npt.NDArray[Any]) -> Array:
+    """Return the weight of each class, (K,), of which the training rows have so many.
+
+    Raises:
+        DataError: when the recipe names others.
+    """
     if recipe.class_weights == "balanced":
-        factors = counts.sum() / (len(labels) * np.maximum(counts, 1))
-    else:
-        given = dict(recipe.class_weights)
-        unknown = [key for key in given if key not in labels.tolist()]
-        if unknown:
-            raise DataError(f"class_weights name {unknown}, but the classes are {labels.tolist()}")
-        factors = np.array([given.get(label, 1.0) for label in labels.tolist()])
+        return counts.sum() / (len(classes) * np.maximum(counts, 1))
+    given = dict(recipe.class_weights or ())
+    labels = np.asarray(classes).tolist()
+    unknown = [key for key in given if key not in labels]
+    if unknown:
+        raise DataError(f"class_weights name {unknown}, but the classes are {labels}")
+    return np.array([given.get(label, 1.0) for label in labels])
+
+
+def times_factors(targets: FittedTargets, factors: Array, y: Any, weights: Array | None) -> Array:
+    """Return the weight of each row, multiplied by that of its class."""
     of_rows = np.zeros(len(y))
-    for label, factor in zip(labels, factors, strict=True):
+    for label, factor in zip(np.asarray(targets.classes), factors, strict=True):
         of_rows[y == label] = factor
     return of_rows if weights is None else weights * of_rows

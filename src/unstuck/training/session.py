@@ -6,19 +6,19 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.engines.engine import Engine
+from unstuck.engines.engine import Engine, Rows
 from unstuck.engines.reference import first_failure
 from unstuck.engines.signals import LayerSignals
-from unstuck.metrics import evaluate
 from unstuck.recipe import Recipe
 from unstuck.run import Run
 from unstuck.training.checkpoints import Checkpoint
+from unstuck.training.measure import failing_rows, measure, of_outputs
 from unstuck.training.prepare import Prepared
+from unstuck.training.prepare_stream import PreparedStream
 from unstuck.training.progress import Part, ProgressBar
 from unstuck.training.state import State
 
@@ -40,7 +40,7 @@ class Session:
     """
 
     recipe: Recipe
-    data: Prepared
+    data: Prepared | PreparedStream
     engine: Engine
     state: State
     callbacks: tuple[Callback, ...]
@@ -105,21 +105,26 @@ class Session:
         """Write a row of the history, keep the best parameters, and see whether to stop."""
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
-        monitored, A = cost, None
+        names = recipe.metrics or data.targets.default_metrics
+        monitored, measured = cost, None
         if self.signals:
-            monitored, A, units = self.engine.observe(state.descent.w, data.rows)
+            assert isinstance(data.rows, Rows), "no signals of rows that are streamed"
+            loss, A, units = self.engine.observe(state.descent.w, data.rows)
+            measured = of_outputs(loss, A, data.y, data.targets, names)
         elif recipe.measure_training:
-            monitored, A = self.engine.evaluate(state.descent.w, data.rows)
-        if self._diverged(monitored, A):
+            measured = measure(self.engine, state.descent.w, data.rows, data.y, data.targets, names)
+        if measured is not None:
+            monitored = measured.loss
+        if self._diverged(monitored, measured is None or measured.finite):
             return
         row = {"epoch": epoch, "step": state.descent.t, "loss": cost, "learning_rate": rate, "seconds": state.seconds}
-        if A is not None:
-            row["training_loss"] = monitored
-            row |= self._metrics("", A, data.y)
+        if measured is not None:
+            row |= {"training_loss": monitored, **measured.metrics}
         if data.validation is not None:
-            monitored, held_A = self.engine.evaluate(state.descent.w, data.validation)
+            held = measure(self.engine, state.descent.w, data.validation, data.validation_y, data.targets, names)
+            monitored = held.loss
             row["validation_loss"] = monitored
-            row |= self._metrics("validation_", held_A, data.validation_y)
+            row |= {f"validation_{name}": value for name, value in held.metrics.items()}
         self.bar.update(state.descent.t, self._caption(row))
         if self.signals:
             norms = self.engine.gradient_norms(state.descent)
@@ -173,23 +178,14 @@ class Session:
                 self.state.plateau[0] *= wish
         return any(wish for wish in wishes if not isinstance(wish, float))
 
-    def _diverged(self, loss: float, A: Array | None) -> bool:
+    def _diverged(self, loss: float, outputs_finite: bool) -> bool:
         """Tell whether the last update left something that is not finite; if so, undo it and stop."""
         state = self.state
-        outputs_finite = A is None or bool(np.isfinite(A).all())
         if math.isfinite(loss) and outputs_finite and np.isfinite(state.descent.w).all():
             return False
         with np.errstate(all="ignore"):
-            state.failure = first_failure(self.data.network, state.descent, self.data.rows, training=False)
+            rows = failing_rows(self.engine, state.descent.w, self.data.rows)
+            state.failure = first_failure(self.data.network, state.descent, rows, training=False)
         state.stopped = "diverged"
         state.descent.w[:] = state.descent.previous
         return True
-
-    def _metrics(self, prefix: str, A: Array, y: Any) -> dict[str, float]:
-        names = self.recipe.metrics or self.data.targets.default_metrics
-        if not np.isfinite(A).all():
-            return {prefix + name: math.nan for name in names}
-        targets = self.data.targets
-        probabilities = None if targets.classes is None else targets.probabilities(A)
-        values = evaluate(names, y, targets.predictions(A), probabilities)
-        return {prefix + name: value for name, value in values.items()}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unstuck.data.blocks import Dataset
 from unstuck.engines import choose_engine
 from unstuck.engines.engine import Descent
-from unstuck.errors import OptionError
+from unstuck.errors import DataError, OptionError
 from unstuck.files import held
 from unstuck.functions.optimizers import LBFGS
 from unstuck.history import is_signal
@@ -21,6 +22,7 @@ from unstuck.training.descent import descend
 from unstuck.training.interruption import interruptible
 from unstuck.training.lbfgs import minimize
 from unstuck.training.prepare import prepare
+from unstuck.training.prepare_stream import prepare_stream
 from unstuck.training.progress import ProgressBar
 from unstuck.training.session import Callback, Session
 from unstuck.training.state import State
@@ -32,7 +34,7 @@ RESUMABLE = ("", "interrupted", "time budget")
 def train(
     recipe: Recipe,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     validation: Any = None,
     sample_weight: Any = None,
@@ -52,9 +54,11 @@ def train(
 
     Args:
         recipe: everything that determines the training.
-        X: features, an array or SciPy sparse array (n, i), or a table of n rows.
+        X: features, an array or SciPy sparse array (n, i), or a table of n rows. Or a `ParquetRows` or `ArrayRows` of
+            `unstuck.data`, which has the targets too, and need not fit into memory: see docs/streaming.md.
         y: targets, n labels or numbers, or an array (n, o).
-        validation: rows of your own, (X, y) or (X, y, sample_weight), in place of the recipe's validation_fraction.
+        validation: rows of your own, (X, y), (X, y, sample_weight), or a `ParquetRows` or `ArrayRows`, in place of the
+            recipe's validation_fraction.
         sample_weight: a weight for each row, n numbers.
         start: parameters, and the optimizer's memory of the updates that led to them, to go on from in place of the
             recipe's start. It is changed in place, so that the next training can go on from it: set its `earlier` to
@@ -82,24 +86,34 @@ def train(
     """
     check_time_budget(time_budget)
     called = _called(callbacks)
-    data = prepare(recipe, X, y, validation, sample_weight)
-    machine = choose_engine(engine, recipe)(data.network, data.rows, signals=signals)
-    kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
-    with held(kept.path) if kept else nullcontext():
-        state = kept.read() if kept else None
-        starts_over = isinstance(recipe.optimizer, LBFGS)  # SciPy's memory cannot be kept
-        if state is not None and len(state.history) and signals != any(map(is_signal, state.history.columns)):
-            raise OptionError(f"the history in {checkpoint} was begun with signals={not signals}; go on with the same")
-        if state is None or (starts_over and state.stopped in RESUMABLE):
-            state = State.at_start(data.network, start)
-        with interruptible() as interrupted, ProgressBar("training", progress) as bar:
-            session = Session(recipe, data, machine, state, called, time_budget, bar, interrupted.is_set, kept, signals)
-            if state.stopped in RESUMABLE:
-                state.stopped = ""
-                session.save(now=True)  # a file that cannot be written is noticed now
-                carry_out(session)
+    if y is None and not isinstance(X, Dataset):
+        raise DataError("y is missing: write train(recipe, X, y), or train(recipe, rows) with rows that have targets")
+    if signals and isinstance(X, Dataset):
+        raise OptionError(f"signals need the training rows in memory, and {X.name} is streamed: leave out signals=True")
+    in_memory = not isinstance(X, Dataset)
+    with closing((prepare if in_memory else prepare_stream)(recipe, X, y, validation, sample_weight)) as data:
+        machine = choose_engine(engine, recipe)(data.network, data.rows, signals=signals)
+        kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
+        with held(kept.path) if kept else nullcontext():
+            state = kept.read() if kept else None
+            starts_over = isinstance(recipe.optimizer, LBFGS)  # SciPy's memory cannot be kept
+            if state is not None and len(state.history) and signals != any(map(is_signal, state.history.columns)):
+                raise OptionError(
+                    f"the history in {checkpoint} was begun with signals={not signals}; go on with the same"
+                )
+            if state is None or (starts_over and state.stopped in RESUMABLE):
+                state = State.at_start(data.network, start)
+            with interruptible() as interrupted, ProgressBar("training", progress) as bar:
+                session = Session(
+                    recipe, data, machine, state, called, time_budget, bar, interrupted.is_set, kept, signals
+                )
+                if state.stopped in RESUMABLE:
+                    state.stopped = ""
+                    session.save(now=True)  # a file that cannot be written is noticed now
+                    carry_out(session)
+        run = session.as_run()
     alone = validation is None and sample_weight is None and start is None and not callbacks
-    return replace(session.as_run(), data=TrainedOn(X, y, alone))
+    return replace(run, data=TrainedOn(X, y, alone)) if in_memory else run
 
 
 def carry_out(session: Session) -> None:
