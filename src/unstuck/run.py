@@ -8,14 +8,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import unstuck
 from unstuck.arrays import Array, in_precision
+from unstuck.data.blocks import Dataset, naming
 from unstuck.data.inputs import FittedInputs
+from unstuck.data.mapped import MappedRows, too_large_to_copy
 from unstuck.data.targets import FittedTargets, as_targets
-from unstuck.engines.reference import evaluate_outputs
-from unstuck.errors import DataError, FileError
+from unstuck.engines.reference import CHUNK, evaluate_outputs
+from unstuck.errors import DataError, FileError, OptionError
 from unstuck.history import History, is_signal
-from unstuck.metrics import evaluate
+from unstuck.metrics import TALLIED, Tally, evaluate
 from unstuck.network import Network
 from unstuck.recipe import Recipe
 from unstuck.sealed import check_format, seal_folder, unseal_folder
@@ -98,7 +102,15 @@ class Run:
         return self.network.views(self.parameters)
 
     def outputs(self, X: Any) -> Array:
-        """Return the network's raw outputs A (n, o) for rows X."""
+        """Return the network's raw outputs A (n, o) for rows X; a dataset or a large mapped array is read in parts."""
+        if isinstance(X, Dataset):
+            parts = []
+            for place in X.places():
+                with naming(X, place):
+                    parts.append(self.outputs(X.read(place).X))
+            return np.concatenate(parts)
+        if too_large_to_copy(X):
+            return np.concatenate([self.outputs(part) for part in MappedRows(X).parts(CHUNK)])
         columns = in_precision(self.inputs.transform(X), self.recipe.precision)
         return evaluate_outputs(self.network, self.parameters, columns)
 
@@ -118,8 +130,15 @@ class Run:
         """
         return self.targets.probabilities(self.outputs(X))
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """Return the recipe's metrics on rows X with targets y."""
+    def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
+        """Return the recipe's metrics on rows X with targets y, or on a dataset, which has its targets with it.
+
+        Raises:
+            DataError: when X does not have the columns of the training, or y has other targets.
+            OptionError: when a metric ranks all rows at once, as roc_auc does, and they are read part by part.
+        """
+        if isinstance(X, Dataset):
+            return self._evaluate_blocks(X)
         A, y = self.outputs(X), as_targets(y)
         if len(y) != len(A):
             raise DataError(f"{len(A):,} rows of features and {len(y):,} targets; each row needs one target")
@@ -127,10 +146,27 @@ class Run:
         if y[:1].size != wide:
             raise DataError(f"y has {y[:1].size} columns, but the targets of the training had {wide}")
         probabilities = None if self.targets.classes is None else self.targets.probabilities(A)
-        names = self.recipe.metrics or self.targets.default_metrics
-        return evaluate(names, y, self.targets.predictions(A), probabilities)
+        return evaluate(self._metrics, y, self.targets.predictions(A), probabilities)
 
-    def score(self, X: Any, y: Any) -> float:
+    def _evaluate_blocks(self, dataset: Dataset) -> dict[str, float]:
+        names, tally = self._metrics, Tally(self.targets.classes)
+        for name in names:
+            if name not in TALLIED:
+                raise OptionError(
+                    f"{name} ranks all rows at once, and {dataset.name} is read part by part: pass X and y"
+                )
+        for place in dataset.places():
+            with naming(dataset, place):
+                X, y, _ = dataset.read(place)
+                self.targets.transform(y)  # which refuses other targets than those of the training
+                tally.add(y, self.predict(X))
+        return {name: tally.value(name) for name in names}
+
+    @property
+    def _metrics(self) -> tuple[str, ...]:
+        return tuple(self.recipe.metrics) or self.targets.default_metrics
+
+    def score(self, X: Any, y: Any = None) -> float:
         """Return the recipe's first metric: accuracy for classes, r2 for numbers, unless it names another."""
         return next(iter(self.evaluate(X, y).values()))
 

@@ -151,6 +151,28 @@ class TestTheSameAsInMemory:
             assert_same(train(REGRESSION, ArrayRows(X, NUMBERS), validation=validation, progress=False), in_memory)
 
 
+class TestARunOnADataset:
+    def test_predicts_and_measures_what_it_does_in_memory(self, tmp_path: Path) -> None:
+        recipe = CLASSIFICATION.replace(metrics=["accuracy", "f1_macro"])
+        rows = ParquetRows(
+            write(tmp_path / "parts", TABLE.with_columns(y=pl.Series(LABELS))), target="y", buffer_rows=100
+        )
+        run = train(recipe, rows, progress=False)
+        np.testing.assert_array_equal(run.predict(rows), run.predict(TABLE))
+        np.testing.assert_array_equal(run.predict_proba(rows), run.predict_proba(TABLE))
+        assert run.evaluate(rows) == pytest.approx(run.evaluate(TABLE, LABELS), rel=1e-12)
+        assert run.score(rows) == run.score(TABLE, LABELS)
+
+    def test_says_what_does_not_fit(self, tmp_path: Path) -> None:
+        table = TABLE.with_columns(y=pl.Series(LABELS))
+        run = train(CLASSIFICATION.replace(metrics=["roc_auc"]), TABLE, LABELS, progress=False)
+        with pytest.raises(OptionError, match="roc_auc ranks all rows at once"):
+            run.evaluate(ParquetRows(write(tmp_path / "parts", table), target="y"))
+        other = ParquetRows(write(tmp_path / "other", table.with_columns(y=pl.lit("left"))), target="y")
+        with pytest.raises(DataError, match=r"in rows 0 to .*part-0.parquet: y holds 'left'"):
+            train(CLASSIFICATION, TABLE, LABELS, progress=False).evaluate(other)
+
+
 class Recorded(ArrayRows):
     """An array whose reading is watched: which rows, and on which thread."""
 

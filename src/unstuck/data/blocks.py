@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from unstuck.data.mapped import forget
 from unstuck.data.tables import number_array
 from unstuck.data.targets import as_targets
 from unstuck.errors import DataError, OptionError
@@ -90,6 +93,15 @@ class Dataset(ABC):
             raise OptionError(f"buffer_rows must be a positive number of rows; got {rows!r}")
 
 
+@contextmanager
+def naming(dataset: Dataset, place: Place) -> Iterator[None]:
+    """Say in an error of which rows it is, as it counts them from the beginning of the place."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"in {dataset.describe(place)}: {error}") from None
+
+
 class ArrayRows(Dataset):
     """Rows of arrays that may be larger than memory, because they are memory-mapped.
 
@@ -131,7 +143,7 @@ class ArrayRows(Dataset):
         weights = None if self._weights is None else np.array(self._weights[part])
         block = Block(number_array(np.array(self._X[part])), as_targets(np.array(self._y[part])), weights)
         for array in (self._X, self._y):
-            _forget(array)
+            forget(array)
         return block
 
     def digest(self) -> str:
@@ -147,16 +159,3 @@ class ArrayRows(Dataset):
     def describe(self, place: Place) -> str:
         """Say which rows of the array these are."""
         return f"rows {place.first:,} to {place.first + place.rows - 1:,} of {self.name}"
-
-
-def _forget(array: npt.NDArray[Any]) -> None:
-    """Let go of the pages of a mapped file, which else count as memory of this process until others need it."""
-    import mmap
-
-    if getattr(array, "mode", None) not in ("r", "r+") or not hasattr(mmap, "MADV_DONTNEED"):
-        return  # of "c", the pages that were changed would be lost
-    base: Any = array
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = getattr(base, "base", None)
-    if base is not None:
-        base.madvise(mmap.MADV_DONTNEED)

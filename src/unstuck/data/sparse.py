@@ -43,15 +43,20 @@ def is_small(X: Any) -> bool:
     return X.shape[0] * X.shape[1] * X.dtype.itemsize <= DENSE_BYTES
 
 
+def comes_in_parts(X: Any) -> bool:
+    """Tell whether X is no array but sparse or mapped: what engines make an array of, a few rows at a time."""
+    return hasattr(X, "toarray")
+
+
 def dense(X: Any) -> Array:
     """Return rows as an array."""
-    return X.toarray() if is_sparse(X) else X
+    return X.toarray() if comes_in_parts(X) else X
 
 
 def dense_parts(X: Any, most: int) -> Iterator[tuple[slice, Array]]:
-    """Yield the rows as arrays, in order, at most so many at a time, and fewer where they were sparse and are wide."""
+    """Yield the rows as arrays, in order, at most so many at a time, and fewer where they are wide and no array."""
     n = X.shape[0]
-    if is_sparse(X):
+    if comes_in_parts(X):
         most = max(1, min(most, DENSE_BYTES // max(1, X.shape[1] * X.dtype.itemsize)))
     for first in range(0, max(1, n), most):
         part = slice(first, first + most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from unstuck import random
-from unstuck.data.sparse import is_sparse
+from unstuck.data.sparse import comes_in_parts
 from unstuck.engines.engine import Rows, RowStream
 from unstuck.recipe import Recipe
 
@@ -29,7 +29,7 @@ class Batches:
     @property
     def in_memory(self) -> Rows | None:
         """The rows, if they are an array in memory, from which an engine can pick its mini-batches itself."""
-        return self.rows if isinstance(self.rows, Rows) and not is_sparse(self.rows.X) else None
+        return self.rows if isinstance(self.rows, Rows) and not comes_in_parts(self.rows.X) else None
 
     def of_update(self, t: int) -> Rows:
         """Return the mini-batch of update t, from 0."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.data.sparse import dense, is_sparse
+from unstuck.data.sparse import comes_in_parts, dense
 from unstuck.functions.optimizers import Memory
 from unstuck.network import Network
 
@@ -20,7 +20,7 @@ from unstuck.network import Network
 class Rows:
     """Rows as an engine takes them: X (n, i), Y (n, o), row weights (n,) or None; all of the recipe's precision.
 
-    X is an array, or a csr_array where it is mostly zeros and too large for one: `data/sparse.py`.
+    X is an array, or where one would be too large a csr_array or rows of a mapped file: `data/sparse.py`, `mapped.py`.
     """
 
     X: Any
@@ -32,7 +32,7 @@ class Rows:
 
     def dense(self) -> Rows:
         """Return the rows with X as an array."""
-        return replace(self, X=dense(self.X)) if is_sparse(self.X) else self
+        return replace(self, X=dense(self.X)) if comes_in_parts(self.X) else self
 
     def pick(self, chosen: npt.NDArray[Any] | slice) -> Rows:
         """Return the rows of these numbers."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from unstuck import _native
 from unstuck.arrays import Array
-from unstuck.data.sparse import is_sparse
+from unstuck.data.sparse import comes_in_parts, is_sparse
 from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Poll, Progress, Rows, RowStream, UnitSignals
 from unstuck.engines.reference import evaluate_parts, first_failure
@@ -83,7 +83,7 @@ class NativeEngine:
         return self._trainer.cost_and_gradient(rows.X, rows.Y, rows.weights, g, self._threads), g
 
     def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
-        if is_sparse(rows.X):
+        if comes_in_parts(rows.X):
             return evaluate_parts(self, w, rows)
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
         A = np.empty_like(rows.Y)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.data.sparse import dense_parts, is_sparse
+from unstuck.data.sparse import comes_in_parts, dense_parts
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
 from unstuck.engines.batches import Batches
 from unstuck.engines.engine import Descent, Engine, Failure, Poll, Progress, Rows, RowStream, UnitSignals
@@ -68,7 +69,7 @@ class ReferenceEngine:
             return cost_and_gradient(self.network, w, rows.X, rows.Y, rows.weights)
 
     def evaluate(self, w: Array, rows: Rows) -> tuple[float, Array]:
-        if is_sparse(rows.X):
+        if comes_in_parts(rows.X):
             return evaluate_parts(self, w, rows)
         with np.errstate(all="ignore"):
             traces = forward(self.network, w, rows.X)
@@ -138,11 +139,16 @@ class LossInParts:
         return self._sum / (self._weight or 1) if self._mean else self._sum
 
 
-def evaluate_parts(engine: Engine, w: Array, rows: Rows) -> tuple[float, Array]:
-    """Return what `engine.evaluate` does, of sparse rows, which are made dense part by part."""
-    loss, outputs = LossInParts(engine.network.recipe.loss), []
+def parts_of(rows: Rows) -> Iterator[Rows]:
+    """Yield rows in order, as arrays, a bounded number at a time."""
     for place, X in dense_parts(rows.X, CHUNK):
-        part = Rows(X, rows.Y[place], None if rows.weights is None else rows.weights[place])
+        yield Rows(X, rows.Y[place], None if rows.weights is None else rows.weights[place])
+
+
+def evaluate_parts(engine: Engine, w: Array, rows: Rows) -> tuple[float, Array]:
+    """Return what `engine.evaluate` does, of rows that are no array, made one part by part."""
+    loss, outputs = LossInParts(engine.network.recipe.loss), []
+    for part in parts_of(rows):
         value, A = engine.evaluate(w, part)
         loss.add(value, part)
         outputs.append(A)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unstuck.arrays import Array
+from unstuck.data.sparse import comes_in_parts
 from unstuck.data.targets import FittedTargets
 from unstuck.engines.engine import Engine, Rows
-from unstuck.engines.reference import LossInParts
+from unstuck.engines.reference import LossInParts, parts_of
 from unstuck.metrics import Tally, evaluate
 from unstuck.training.streaming import StreamedRows
 
@@ -54,10 +55,10 @@ def _in_parts(engine: Engine, w: Array, rows: StreamedRows, targets: FittedTarge
 
 
 def failing_rows(engine: Engine, w: Array, rows: Rows | StreamedRows) -> Rows:
-    """Return all rows, or of streamed ones the first part whose loss or outputs are not finite, or the last part."""
-    if isinstance(rows, Rows):
+    """Return all rows, or if they are no array the first part with a loss or outputs that are not finite."""
+    if isinstance(rows, Rows) and not comes_in_parts(rows.X):
         return rows
-    for part, _ in rows.parts():
+    for part in parts_of(rows) if isinstance(rows, Rows) else (part for part, _ in rows.parts()):
         loss, A = engine.evaluate(w, part)
         if not (math.isfinite(loss) and np.isfinite(A).all()):
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import numpy.typing as npt
 
 from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import FittedInputs
+from unstuck.data.mapped import MappedRows, too_large_to_copy
 from unstuck.data.sparse import dense, is_small, is_sparse, sparse_numbers
 from unstuck.data.splits import hold_out
+from unstuck.data.streamed import InputsInParts
 from unstuck.data.tables import as_table, number_array
 from unstuck.data.targets import FittedTargets, Label, as_targets
 from unstuck.engines.engine import Rows
+from unstuck.engines.reference import CHUNK
 from unstuck.errors import DataError, RecipeError
 from unstuck.functions.optimizers import LBFGS
 from unstuck.metrics import CLASSIFICATION, REGRESSION
@@ -51,8 +55,8 @@ class Prepared:
 def update_digest(digest: hashlib._Hash, rows: Rows) -> None:
     """Add rows to a hash."""
     X = rows.X
-    stored = (X.data, X.indices, X.indptr) if is_sparse(X) else (X,)
-    for array in (*stored, rows.Y, rows.weights):
+    stored = (X.data, X.indices, X.indptr) if is_sparse(X) else X.parts(CHUNK) if isinstance(X, MappedRows) else (X,)
+    for array in chain(stored, (rows.Y, rows.weights)):
         if array is not None:
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -71,7 +75,8 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     Raises:
         DataError: when the data cannot be used.
     """
-    X, y = matched(X, y, "training")
+    in_file = too_large_to_copy(X) and not isinstance(recipe.optimizer, LBFGS)
+    X, y = matched(MappedRows(X) if in_file else X, y, "training")
     weights = row_weights(sample_weight, y)
     if validation is None and recipe.validation_fraction > 0:
         classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
@@ -79,7 +84,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
         validation = (X[held], y[held], None if weights is None else weights[held])
         X, y, weights = X[kept], y[kept], None if weights is None else weights[kept]
 
-    inputs = recipe.inputs.fit(X)
+    inputs = _fit_mapped(recipe, X) if isinstance(X, MappedRows) else recipe.inputs.fit(X)
     targets = recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
     check_metrics(recipe, targets)
     weights = _with_class_weights(recipe, targets, y, weights)
@@ -103,6 +108,16 @@ def own_validation(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets,
     X, y, weights = (*validation, None)[:3]
     X, y = matched(X, y, "validation")
     return engine_rows(recipe, inputs, targets, X, y, row_weights(weights, y)), y
+
+
+def _fit_mapped(recipe: Recipe, X: MappedRows) -> FittedInputs:
+    """Return the recipe's inputs, fitted part by part where one pass can, and else on a copy of all rows."""
+    if recipe.inputs.missing not in ("error", "mean"):
+        return recipe.inputs.fit(X.toarray())
+    inputs = InputsInParts(recipe.inputs)
+    for part in X.parts(CHUNK):
+        inputs.add(part)
+    return inputs.fit()
 
 
 class Preparations:
@@ -138,7 +153,17 @@ def engine_rows(
     Raises:
         DataError: when they are not as those of the training.
     """
-    X, Y = in_precision(inputs.transform(X), recipe.precision), in_precision(targets.transform(y), recipe.precision)
+
+    def transformed(X: Any) -> Any:
+        return in_precision(inputs.transform(X), recipe.precision)
+
+    Y = in_precision(targets.transform(y), recipe.precision)
+    if isinstance(X, MappedRows):
+        X = X.changed(transformed, len(inputs.feature_names), recipe.precision)
+        for _ in X.parts(CHUNK):  # bad rows are found before the training
+            pass
+    else:
+        X = transformed(X)
     if is_sparse(X) and (is_small(X) or isinstance(recipe.optimizer, LBFGS)):
         X = dense(X)
     return Rows(X, Y, None if weights is None else in_precision(weights, recipe.precision))
@@ -163,6 +188,8 @@ def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
 
 
 def _table_or_numbers(X: Any) -> Any:
+    if isinstance(X, MappedRows):
+        return X
     table = as_table(X)
     if table is not None:
         return table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unstuck.arrays import Array
-from unstuck.data.blocks import Block, Dataset
+from unstuck.data.blocks import Block, Dataset, naming
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.streamed import InputsInParts, TargetsInParts
 from unstuck.data.targets import FittedTargets
@@ -28,7 +28,7 @@ from unstuck.training.prepare import (
     times_factors,
     update_digest,
 )
-from unstuck.training.streaming import Chosen, Reader, StreamedRows, naming
+from unstuck.training.streaming import Chosen, Reader, StreamedRows
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unstuck.data.blocks import Block, Dataset, Place
+from unstuck.data.blocks import Block, Dataset, Place, naming
 from unstuck.data.sparse import DENSE_BYTES
 from unstuck.engines.engine import Rows, RowStream
-from unstuck.errors import DataError
 from unstuck.random import batch_order, block_order, held_out
 from unstuck.recipe import Recipe
 
@@ -221,12 +219,3 @@ class StreamedRows(RowStream):
 def _empty_like(rows: Rows, n: int) -> Rows:
     weights = None if rows.weights is None else np.empty(n, rows.weights.dtype)
     return Rows(np.empty((n, rows.X.shape[1]), rows.X.dtype), np.empty((n, rows.Y.shape[1]), rows.Y.dtype), weights)
-
-
-@contextmanager
-def naming(dataset: Dataset, place: Place) -> Iterator[None]:
-    """Say in an error of which rows it is, as it counts them from the beginning of the place."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"in {dataset.describe(place)}: {error}") from None
