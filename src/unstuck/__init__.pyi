@@ -1,4 +1,6 @@
+from .data.blocks import ArrayRows as ArrayRows
 from .data.inputs import Inputs as Inputs
+from .data.parquet import ParquetRows as ParquetRows
 from .data.targets import Targets as Targets
 from .diagnosis.diagnose import diagnose as diagnose
 from .diagnosis.rate_range import RateRange as RateRange

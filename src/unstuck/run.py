@@ -12,7 +12,7 @@ import numpy as np
 
 import unstuck
 from unstuck.arrays import Array, in_precision
-from unstuck.data.blocks import Dataset, naming
+from unstuck.data.blocks import RowSource, naming
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.mapped import MappedRows, too_large_to_copy
 from unstuck.data.targets import FittedTargets, as_targets
@@ -103,7 +103,7 @@ class Run:
 
     def outputs(self, X: Any) -> Array:
         """Return the network's raw outputs A (n, o) for rows X; a dataset or a large mapped array is read in parts."""
-        if isinstance(X, Dataset):
+        if isinstance(X, RowSource):
             parts = []
             for place in X.places():
                 with naming(X, place):
@@ -137,7 +137,7 @@ class Run:
             DataError: when X does not have the columns of the training, or y has other targets.
             OptionError: when a metric ranks all rows at once, as roc_auc does, and they are read part by part.
         """
-        if isinstance(X, Dataset):
+        if isinstance(X, RowSource):
             return self._evaluate_blocks(X)
         A, y = self.outputs(X), as_targets(y)
         if len(y) != len(A):
@@ -148,7 +148,7 @@ class Run:
         probabilities = None if self.targets.classes is None else self.targets.probabilities(A)
         return evaluate(self._metrics, y, self.targets.predictions(A), probabilities)
 
-    def _evaluate_blocks(self, dataset: Dataset) -> dict[str, float]:
+    def _evaluate_blocks(self, dataset: RowSource) -> dict[str, float]:
         names, tally = self._metrics, Tally(self.targets.classes)
         for name in names:
             if name not in TALLIED:

@@ -24,7 +24,7 @@ RECIPE = Recipe([Dense(8, "relu"), Dropout(0.2), Dense(1)], loss="squared_error"
 def as_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Map arrays, and take all that are mapped for too large to be copied, in parts of a few rows."""
     monkeypatch.setattr(mapped, "DENSE_BYTES", 0)
-    for module in ("unstuck.training.prepare", "unstuck.engines.reference"):
+    for module in ("unstuck.training.prepare", "unstuck.engines.reference", "unstuck.run"):
         monkeypatch.setattr(sys.modules[module], "CHUNK", 64)
     numbers = iter(range(100))
 

@@ -29,6 +29,7 @@ from unstuck import (
     Run,
     Targets,
     train,
+    train_many,
 )
 from unstuck.data import ArrayRows, ParquetRows
 from unstuck.engines import ENGINES
@@ -338,6 +339,13 @@ class TestErrors:
             train(REGRESSION, rows, sample_weight=NUMBERS)
         with pytest.raises(OptionError, match="buffer_rows must be a positive number of rows; got 0"):
             ArrayRows(X, NUMBERS, buffer_rows=0)
+
+    def test_what_needs_rows_in_memory(self) -> None:
+        rows = ArrayRows(X, NUMBERS)
+        with pytest.raises(DataError, match="the array X is read part by part, which only train"):
+            train_many(REGRESSION, rows, NUMBERS, seeds=2)
+        with pytest.raises(DataError, match="y is missing"):
+            train(REGRESSION, X)
 
     def test_places_that_are_none(self, tmp_path: Path) -> None:
         with pytest.raises(FileError, match="no file"):

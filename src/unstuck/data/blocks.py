@@ -25,33 +25,33 @@ BLOCKS_IN_BUFFER = 8
 
 
 class Place(NamedTuple):
-    """So many rows of a source (a file), from `first` on."""
+    """So many rows of a file, from `first` on; files are counted from 0."""
 
-    source: int
+    file: int
     first: int
     rows: int
 
 
 class Block(NamedTuple):
-    """Rows as they stand in the source: features, targets, and the weight of each row or None."""
+    """Rows as they stand in the file: features, targets, and the weight of each row or None."""
 
     X: Any
     y: npt.NDArray[Any]
     weights: npt.NDArray[Any] | None
 
 
-class Dataset(ABC):
+class RowSource(ABC):
     """What `unstuck.train` takes in place of X and y when they are too large for memory.
 
     Attributes:
         name: in messages.
-        source_rows: the rows of each source.
+        file_rows: the rows of each file.
         columns: of the features.
         buffer_rows: among so many rows the shuffle mixes single rows; None takes as many as fit into 268 MB.
     """
 
     name: str
-    source_rows: list[int]
+    file_rows: list[int]
     columns: int
     buffer_rows: int | None
 
@@ -66,24 +66,24 @@ class Dataset(ABC):
 
     @abstractmethod
     def digest(self) -> str:
-        """Return a hash of all that is in the sources, to recognise them again."""
+        """Return a hash of all that is in the files, to recognise them again."""
 
     @abstractmethod
     def describe(self, place: Place) -> str:
         """Say where rows are from."""
 
     def __len__(self) -> int:
-        return sum(self.source_rows)
+        return sum(self.file_rows)
 
     def places(self) -> list[Place]:
-        """Cut all rows, in order, into blocks; none is of two sources."""
+        """Cut all rows, in order, into blocks; none is of two files."""
         most = min(MOST_BLOCK_ROWS, BLOCK_BYTES // (8 * max(1, self.columns)))
         if self.buffer_rows is not None:
             most = min(most, self.buffer_rows // BLOCKS_IN_BUFFER)
         most = 1 << (max(1, most).bit_length() - 1)  # so that blocks end where row groups do
         return [
-            Place(source, first, min(most, rows - first))
-            for source, rows in enumerate(self.source_rows)
+            Place(number, first, min(most, rows - first))
+            for number, rows in enumerate(self.file_rows)
             for first in range(0, rows, most)
         ]
 
@@ -94,7 +94,7 @@ class Dataset(ABC):
 
 
 @contextmanager
-def naming(dataset: Dataset, place: Place) -> Iterator[None]:
+def naming(dataset: RowSource, place: Place) -> Iterator[None]:
     """Say in an error of which rows it is, as it counts them from the beginning of the place."""
     try:
         yield
@@ -102,7 +102,7 @@ def naming(dataset: Dataset, place: Place) -> Iterator[None]:
         raise DataError(f"in {dataset.describe(place)}: {error}") from None
 
 
-class ArrayRows(Dataset):
+class ArrayRows(RowSource):
     """Rows of arrays that may be larger than memory, because they are memory-mapped.
 
     Args:
@@ -135,7 +135,7 @@ class ArrayRows(Dataset):
         for what, values in (("targets", self._y), ("weights", self._weights)):
             if values is not None and len(values) != len(self._X):
                 raise DataError(f"{len(self._X):,} rows of features and {len(values):,} {what}; each row needs one")
-        self.source_rows, self.columns = [len(self._X)], self._X.shape[1]
+        self.file_rows, self.columns = [len(self._X)], self._X.shape[1]
 
     def read(self, place: Place) -> Block:
         """Return a copy of the rows of a place."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unstuck.data.blocks import Block, Dataset, Place
+from unstuck.data.blocks import Block, Place, RowSource
 from unstuck.data.content import existing
 from unstuck.data.readers import target_labels
 from unstuck.errors import DataError, FileError, did_you_mean
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class ParquetRows(Dataset):
+class ParquetRows(RowSource):
     """The rows of a Parquet file, or of all files `*.parquet` of a folder in the order of their names.
 
     They are streamed: a training reads them from the disk in every epoch, and holds a few blocks of them at a time.
@@ -75,22 +75,22 @@ class ParquetRows(Dataset):
         self.columns = len(self._features)
         if not self._features:
             raise DataError(f"{self.name} has no columns but {', '.join(map(repr, apart))}: there are no features")
-        self.source_rows = [_count(file) for file in self._files]
-        if not sum(self.source_rows):
+        self.file_rows = [_count(file) for file in self._files]
+        if not sum(self.file_rows):
             raise DataError(f"{self.name} has no rows, only the columns {', '.join(schema)}")
 
     def read(self, place: Place) -> Block:
         """Return the rows of a place, the features as a polars table."""
         import polars as pl
 
-        file = self._files[place.source]
+        file = self._files[place.file]
         try:
             rows = pl.scan_parquet(file, glob=False, parallel="none").slice(place.first, place.rows)
             table = rows.collect()  # by this thread alone: the others are at work on the last rows
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise _unreadable(file, error) from None
         if len(table) != place.rows or not {*self._features, *self._targets} <= set(table.columns):
-            raise FileError(f"{file} was changed while it was read: it had {self.source_rows[place.source]:,} rows")
+            raise FileError(f"{file} was changed while it was read: it had {self.file_rows[place.file]:,} rows")
         targets = [target_labels(table[name], file) for name in self._targets]
         weights = None if self._weight is None else target_labels(table[self._weight], file)
         y = targets[0] if len(targets) == 1 else np.column_stack(targets)
@@ -109,7 +109,7 @@ class ParquetRows(Dataset):
 
     def describe(self, place: Place) -> str:
         """Say which rows of which file these are."""
-        return f"rows {place.first:,} to {place.first + place.rows - 1:,} of {self._files[place.source]}"
+        return f"rows {place.first:,} to {place.first + place.rows - 1:,} of {self._files[place.file]}"
 
     def __repr__(self) -> str:
         return f"ParquetRows({self.name!r}, {len(self):,} rows in {len(self._files)} files)"

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array, in_precision
+from unstuck.data.blocks import RowSource
 from unstuck.data.inputs import FittedInputs
-from unstuck.data.mapped import MappedRows, too_large_to_copy
+from unstuck.data.mapped import MappedRows
 from unstuck.data.sparse import dense, is_small, is_sparse, sparse_numbers
 from unstuck.data.splits import hold_out
 from unstuck.data.streamed import InputsInParts
@@ -67,7 +68,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
 
     Args:
         recipe: says how.
-        X: features, an array (n, i) or a table.
+        X: features, an array (n, i), a table, or MappedRows, which stay in their file.
         y: targets, n of them.
         validation: None, or (X, y), or (X, y, sample_weight).
         sample_weight: None, or n weights.
@@ -75,8 +76,7 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     Raises:
         DataError: when the data cannot be used.
     """
-    in_file = too_large_to_copy(X) and not isinstance(recipe.optimizer, LBFGS)
-    X, y = matched(MappedRows(X) if in_file else X, y, "training")
+    X, y = matched(X, y, "training")
     weights = row_weights(sample_weight, y)
     if validation is None and recipe.validation_fraction > 0:
         classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
@@ -188,6 +188,11 @@ def matched(X: Any, y: Any, which: str) -> tuple[Any, Any]:
 
 
 def _table_or_numbers(X: Any) -> Any:
+    if isinstance(X, RowSource):
+        raise DataError(
+            f"{X.name} is read part by part, which only train(recipe, rows), predict and evaluate do; "
+            "here X must be an array or a table in memory"
+        )
     if isinstance(X, MappedRows):
         return X
     table = as_table(X)

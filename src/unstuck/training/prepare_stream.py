@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unstuck.arrays import Array
-from unstuck.data.blocks import Block, Dataset, naming
+from unstuck.data.blocks import Block, RowSource, naming
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.streamed import InputsInParts, TargetsInParts
 from unstuck.data.targets import FittedTargets
@@ -60,7 +60,7 @@ class PreparedStream:
 
 
 def prepare_stream(
-    recipe: Recipe, dataset: Dataset, y: Any = None, validation: Any = None, sample_weight: Any = None
+    recipe: Recipe, dataset: RowSource, y: Any = None, validation: Any = None, sample_weight: Any = None
 ) -> PreparedStream:
     """Fit the preprocessing in one pass over the rows that are not held out, which also finds the bad ones.
 
@@ -94,7 +94,7 @@ def prepare_stream(
         held_y = None
         if held is not None:
             held_rows = _streamed(recipe, inputs, targets, held, reader)
-        elif isinstance(validation, Dataset):
+        elif isinstance(validation, RowSource):
             held_rows = _streamed(recipe, inputs, targets, Chosen(validation), reader)
         elif validation is not None:
             held_rows, held_y = own_validation(recipe, inputs, targets, validation)

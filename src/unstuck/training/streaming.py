@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unstuck.data.blocks import Block, Dataset, Place, naming
+from unstuck.data.blocks import Block, Place, RowSource, naming
 from unstuck.data.sparse import DENSE_BYTES
 from unstuck.engines.engine import Rows, RowStream
 from unstuck.random import batch_order, block_order, held_out
@@ -65,7 +65,7 @@ class Chosen:
         held: these are the ones held out.
     """
 
-    dataset: Dataset
+    dataset: RowSource
     fraction: float = 0.0
     seed: int = 0
     held: bool = False

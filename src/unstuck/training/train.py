@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unstuck.data.blocks import Dataset
+from unstuck.data.blocks import RowSource
+from unstuck.data.mapped import MappedRows, too_large_to_copy
 from unstuck.engines import choose_engine
 from unstuck.engines.engine import Descent
 from unstuck.errors import DataError, OptionError
@@ -86,11 +87,13 @@ def train(
     """
     check_time_budget(time_budget)
     called = _called(callbacks)
-    if y is None and not isinstance(X, Dataset):
+    if y is None and not isinstance(X, RowSource):
         raise DataError("y is missing: write train(recipe, X, y), or train(recipe, rows) with rows that have targets")
-    if signals and isinstance(X, Dataset):
+    if signals and isinstance(X, RowSource):
         raise OptionError(f"signals need the training rows in memory, and {X.name} is streamed: leave out signals=True")
-    in_memory = not isinstance(X, Dataset)
+    if too_large_to_copy(X) and not isinstance(recipe.optimizer, LBFGS):
+        X = MappedRows(X)
+    in_memory = not isinstance(X, RowSource)
     with closing((prepare if in_memory else prepare_stream)(recipe, X, y, validation, sample_weight)) as data:
         machine = choose_engine(engine, recipe)(data.network, data.rows, signals=signals)
         kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
