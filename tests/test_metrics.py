@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import metrics as oracle
 
-from unstuck.metrics import CLASSIFICATION, HIGHER_IS_BETTER, METRICS, REGRESSION, evaluate
+from unstuck.metrics import CLASSIFICATION, HIGHER_IS_BETTER, METRICS, REGRESSION, TALLIED, Tally, evaluate
 
 random = np.random.default_rng(0)
 Y = random.normal(size=30)
@@ -97,3 +97,46 @@ def test_every_metric_is_of_one_task():
     assert not CLASSIFICATION.keys() & REGRESSION.keys()
     assert METRICS.keys() > HIGHER_IS_BETTER
     assert METRICS.keys() - HIGHER_IS_BETTER == {"rmse", "mae", "mape"}
+
+
+@given(
+    seed=st.integers(0, 1000),
+    rows=st.integers(2, 60),
+    columns=st.integers(1, 3),
+    parts=st.integers(1, 5),
+    constant=st.booleans(),
+)
+def test_a_tally_of_numbers_is_the_metric_of_all_rows(seed, rows, columns, parts, constant):
+    drawn = np.random.default_rng(seed)
+    y, predictions = drawn.normal(size=(2, rows, columns))
+    if constant:
+        y[:, 0] = 3.0
+    tally = Tally(None)
+    for part in np.array_split(np.arange(rows), parts):
+        if len(part):
+            tally.add(y[part], predictions[part])
+    for name in REGRESSION:
+        expected = evaluate([name], y, predictions, None)[name]
+        assert tally.value(name) == pytest.approx(expected, rel=1e-9, nan_ok=True), name
+
+
+@given(seed=st.integers(0, 1000), rows=st.integers(1, 60), parts=st.integers(1, 5), classes=st.integers(2, 4))
+def test_a_tally_of_classes_is_the_metric_of_all_rows(seed, rows, parts, classes):
+    drawn, labels = np.random.default_rng(seed), np.array(["a", "bb", "c", "d"])[:classes]
+    y, predictions = labels[drawn.integers(classes, size=(2, rows))]  # some of the classes may be absent
+    tally = Tally(labels.tolist())
+    for part in np.array_split(np.arange(rows), parts):
+        tally.add(y[part], predictions[part])
+    for name in set(CLASSIFICATION) & TALLIED:
+        assert tally.value(name) == pytest.approx(evaluate([name], y, predictions, None)[name], rel=1e-12), name
+
+
+def test_a_tally_of_one_row_has_no_r2():
+    tally = Tally(None)
+    tally.add(np.ones(1), np.zeros(1))
+    assert np.isnan(tally.value("r2"))
+    assert tally.value("mae") == 1
+
+
+def test_only_what_ranks_all_rows_cannot_be_tallied():
+    assert METRICS.keys() - TALLIED == {"roc_auc"}

@@ -11,7 +11,17 @@ from scipy import stats
 
 from unstuck._native import cpu_level, philox_block, philox_words
 from unstuck.errors import OptionError
-from unstuck.random import BATCH_ORDER, DROPOUT, batch_order, dropout_mask, generator
+from unstuck.random import (
+    BATCH_ORDER,
+    BLOCK_ORDER,
+    DROPOUT,
+    HELD_OUT,
+    batch_order,
+    block_order,
+    dropout_mask,
+    generator,
+    held_out,
+)
 
 # The three lines "philox4x32 10" of tests/kat_vectors in the Random123 library, by the authors of the paper
 # (https://github.com/DEShawResearch/random123): counter c0 c1 c2 c3, key k0 k1, result.
@@ -178,3 +188,15 @@ def test_generators_repeat_and_their_streams_differ():
     assert generator(9, 1, 2).bytes(16) == generator(9, 1, 2).bytes(16)
     streams = [(9,), (9, 0), (9, 0, 0), (9, 1), (9, 1, 0), (10,), (WORD,), (0, 1), (9 + WORD,)]
     assert len({generator(*stream).bytes(16) for stream in streams}) == len(streams)
+
+
+@given(seed=seeds, epoch=words, blocks=st.integers(0, 30))
+def test_block_order_sorts_the_words_of_its_own_stream(seed, epoch, blocks):
+    drawn = [naive_word(seed, BLOCK_ORDER, epoch, 0, j) for j in range(blocks)]
+    assert block_order(seed, epoch, blocks).tolist() == sorted(range(blocks), key=lambda j: drawn[j])
+
+
+@given(seed=seeds, first=st.integers(0, WORD - 40), rows=sizes, fraction=st.floats(0, 1, exclude_max=True))
+def test_held_out_compares_the_first_word_of_each_row(seed, first, rows, fraction):
+    expected = [naive_word(seed, HELD_OUT, 0, first + k, 0) < round(fraction * WORD) for k in range(rows)]
+    assert held_out(seed, first, rows, fraction).tolist() == expected
