@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "unstuck-reader")
+        self.closed = False
 
     def submit(self, read: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Have something read."""
@@ -50,7 +51,8 @@ class Reader:
             yield value
 
     def close(self) -> None:
-        """Read no more."""
+        """Read no more; a block on its way is waited for."""
+        self.closed = True
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
@@ -181,6 +183,8 @@ class StreamedRows(RowStream):
         ends = np.cumsum(self._chosen.counts[order])
         filled, at = self._memory[0], 0
         for k in range(int(np.searchsorted(ends, first, side="right")), len(order)):
+            if self._reader.closed:
+                raise CancelledError
             if not self._chosen.counts[order[k]]:
                 continue
             block = self._block(int(order[k]))
