@@ -91,6 +91,18 @@ def timed(rows: int, *data: Any) -> dict[str, float]:
     }
 
 
+def line(what: str, run: dict[str, float]) -> str:
+    parts = [
+        f"{what:10}{run['rows']:>12,.0f} rows",
+        f"training {run['training_s']:.2f} s, {run['training_rows_per_s']:,.0f} rows/s",
+        f"everything {run['whole_s']:.2f} s, {run['whole_rows_per_s']:,.0f} rows/s",
+        f"{1e6 * run['processor_s'] / run['rows']:.1f} processor µs/row",
+        f"peak {run['peak_mb']:,.0f} MB",
+        f"loss {run['loss']:.4f}",
+    ]
+    return "  ".join(parts)
+
+
 def in_a_process(what: str, *arguments: object) -> dict[str, float]:
     """Return what in_memory or streamed tells, of a process of its own."""
     call = [sys.executable, "-m", "benchmarks.streaming", "--child", json.dumps([what, *arguments])]
@@ -141,12 +153,7 @@ def main(
     row |= {"buffer_rows": buffer_rows, "group": group}
     for what, runs in (("in memory", memory), ("streamed", [stream])):
         for run in runs:
-            console.print(
-                f"{what:10}{run['rows']:>12,.0f} rows  training {run['training_s']:7.2f} s, "
-                f"{run['training_rows_per_s']:>9,.0f} rows/s  everything {run['whole_s']:7.2f} s, "
-                f"{run['whole_rows_per_s']:>9,.0f} rows/s  "
-                f"{1e6 * run['processor_s'] / run['rows']:.1f} processor µs/row  peak {run['peak_mb']:6,.0f} MB  loss {run['loss']:.4f}"
-            )
+            console.print(line(what, run))
     console.print(
         f"streamed has {row['ratio_training_rows_per_s']:.2f} of the speed in memory; "
         f"with the pass that fits the preprocessing {row['ratio_whole_rows_per_s']:.2f}"

@@ -417,6 +417,18 @@ class TestErrors:
         with pytest.raises(DataError, match="all sample weights of the array X are zero"):
             train(REGRESSION, ArrayRows(X, NUMBERS, np.zeros(ROWS)))
 
+    def test_a_missing_weight(self, tmp_path: Path) -> None:
+        weights = pl.Series("w", [None, *[1.0] * (ROWS - 1)])
+        rows = ParquetRows(self.folder(tmp_path, w=weights), target="y", weight="w")
+        with pytest.raises(DataError, match="the weight 'w' of .*part-0.parquet is missing in 1 of"):
+            train(REGRESSION, rows)
+
+    def test_hidden_files_are_passed_over(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path)
+        for name in ("._part-0.parquet", "_metadata.parquet", "notes.txt"):
+            (folder / name).write_text("no Parquet")
+        assert len(ParquetRows(folder, target="y")) == ROWS
+
     def test_a_file_that_changes_under_the_training(self, tmp_path: Path) -> None:
         folder = self.folder(tmp_path)
         rows = ParquetRows(folder, target="y", buffer_rows=100)

@@ -92,7 +92,7 @@ class ParquetRows(RowSource):
         if len(table) != place.rows or not {*self._features, *self._targets} <= set(table.columns):
             raise FileError(f"{file} was changed while it was read: it had {self.file_rows[place.file]:,} rows")
         targets = [target_labels(table[name], file) for name in self._targets]
-        weights = None if self._weight is None else target_labels(table[self._weight], file)
+        weights = None if self._weight is None else target_labels(table[self._weight], file, "weight")
         y = targets[0] if len(targets) == 1 else np.column_stack(targets)
         return Block(table.select(self._features), y, weights)
 
@@ -125,7 +125,8 @@ def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
     try:
         if not folder.is_dir():
             return [existing(folder)]
-        found = sorted(file for file in folder.iterdir() if file.name.endswith(".parquet"))
+        shown = (file for file in folder.iterdir() if not file.name.startswith((".", "_")))
+        found = sorted(file for file in shown if file.name.endswith(".parquet"))
     except OSError as error:
         raise cannot_read(folder, error) from None
     if not found:

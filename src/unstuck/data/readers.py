@@ -145,7 +145,7 @@ def _flat(X: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return X.reshape(len(X), -1) if X.ndim > 2 else X
 
 
-def target_labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
+def target_labels(column: pl.Series, path: Path, what: str = "target") -> npt.NDArray[Any]:
     """Return a column of targets as an array (n,) of numbers or text.
 
     Raises:
@@ -155,7 +155,7 @@ def target_labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
 
     if column.null_count():
         raise DataError(
-            f"the target {column.name!r} of {path} is missing in {column.null_count():,} of {len(column):,} rows, "
+            f"the {what} {column.name!r} of {path} is missing in {column.null_count():,} of {len(column):,} rows, "
             f"first in row {column.is_null().arg_max():,} (counted from 0); remove these rows"
         )
     if column.dtype in (pl.String, pl.Categorical, pl.Enum):
@@ -164,4 +164,4 @@ def target_labels(column: pl.Series, path: Path) -> npt.NDArray[Any]:
         return column.cast(pl.Float64).to_numpy()
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return column.to_numpy()
-    raise DataError(f"the target {column.name!r} of {path} holds {column.dtype}; numbers or text are needed")
+    raise DataError(f"the {what} {column.name!r} of {path} holds {column.dtype}; numbers or text are needed")
