@@ -131,6 +131,15 @@ class TestTheSameAsInMemory:
         for name in ("training_loss", "r2", "rmse", "mae", "mape"):
             np.testing.assert_allclose(streamed.history[name], in_memory.history[name], rtol=1e-6)
 
+    @pytest.mark.parametrize("engine", ENGINES)
+    def test_stops_at_the_loss_where_it_does_in_memory(self, engine: str) -> None:
+        change = {"stop_at_loss": 0.3, "optimizer": Adam(0.01), "epochs": 50, "record_every": 7}
+        recipe = REGRESSION.replace(shuffle=False, measure_training=False, **change)
+        rows = ArrayRows(X, NUMBERS, buffer_rows=100)
+        streamed, in_memory = (train(recipe, *data, engine=engine, progress=False) for data in ((rows,), (X, NUMBERS)))
+        assert streamed.stopped == "target loss"
+        assert_same(streamed, in_memory)
+
     def test_several_targets(self, tmp_path: Path) -> None:
         Y = np.stack([NUMBERS, X[:, 0] ** 2], axis=1)
         table = TABLE.drop("colour").with_columns(a=Y[:, 0], b=Y[:, 1])
@@ -420,7 +429,7 @@ class TestErrors:
     def test_a_missing_weight(self, tmp_path: Path) -> None:
         weights = pl.Series("w", [None, *[1.0] * (ROWS - 1)])
         rows = ParquetRows(self.folder(tmp_path, w=weights), target="y", weight="w")
-        with pytest.raises(DataError, match="the weight 'w' of .*part-0.parquet is missing in 1 of"):
+        with pytest.raises(DataError, match=r"the weight 'w' of .*part-0\.parquet is missing in 1 of"):
             train(REGRESSION, rows)
 
     def test_hidden_files_are_passed_over(self, tmp_path: Path) -> None:
