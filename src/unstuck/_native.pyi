@@ -49,9 +49,18 @@ class Done:
 class TrainerFloat32:
     """A network's training in float32, compiled for one level of processor.
 
+    One thread at a time may call it; the calls work without the GIL.
+
     Args:
         plan: what `unstuck.engines.native.plan` returns.
-        level: what `cpu_level` returns.
+        level: what `cpu_level` returns, or a lower one.
+
+    Raises:
+        ValueError: here and in every method, when sizes do not fit each other, numbers are out of range, or the
+            processor is not of the level.
+        TypeError: likewise, for an array of another dtype, or one that is not contiguous.
+        KeyError: when the plan lacks something.
+        RuntimeError: from a method, while another thread is in one of the same trainer.
     """
 
     def __init__(self, plan: dict[str, Any], level: str) -> None: ...

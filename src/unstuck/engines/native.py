@@ -24,6 +24,8 @@ from unstuck.network import DenseLayer, DropoutLayer, Network
 
 POLL_SECONDS = 0.05
 """The compiled code asks after so long whether to go on."""
+MOST_THREADS = 1024
+"""More the compiled code refuses."""
 
 
 @dataclass
@@ -221,8 +223,8 @@ class NativeEngine:
 def thread_count() -> int:
     """Return how many threads may work: as OMP_NUM_THREADS says, as elsewhere, or one for each core at hand."""
     wish = os.environ.get("OMP_NUM_THREADS", "")
-    if wish.isdigit() and int(wish) > 0:
-        return int(wish)
+    if wish.isdecimal() and int(wish) > 0:
+        return min(int(wish), MOST_THREADS)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

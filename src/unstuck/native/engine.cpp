@@ -1,13 +1,19 @@
 // The trainers as Python classes, and the choice of the instruction set.
 
+#include <algorithm>
+#include <atomic>
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "cpu_level.hpp"
 #include "denormals.hpp"
 #include "interface.hpp"
+#include "plan_checks.hpp"
+#include "without_gil.hpp"
 
 namespace nb = nanobind;
 
@@ -109,11 +115,15 @@ Plan plan_of(const nb::dict &from) {
     plan.clip_norm = get<double>(from, "clip_norm");
     plan.seed = get<std::uint64_t>(from, "seed");
     plan.slots = get<int>(from, "slots");
+    check(plan);
     return plan;
 }
 
 template <class T>
-std::unique_ptr<Trainer<T>> make(const Plan &plan, [[maybe_unused]] const std::string &level) {
+std::unique_ptr<Trainer<T>> make(const Plan &plan, const std::string &level) {
+    const auto levels = cpu_levels();
+    if (std::find(levels.begin(), levels.end(), level) == levels.end())
+        throw std::invalid_argument("this processor is not of level " + level);
 #if defined(__x86_64__)
     if (level == "x86-64-v4") return v4::make_trainer<T>(plan);
     if (level == "x86-64-v3") return v3::make_trainer<T>(plan);
@@ -135,6 +145,7 @@ class Handle {
     const char *name() const { return trainer_->name(); }
 
     void load(Vector w, std::vector<Vector> memory, double momenta) {
+        const Use use(*this);
         check(w, memory);
         std::vector<const T *> slots;
         for (auto &slot : memory) slots.push_back(slot.data());
@@ -142,7 +153,8 @@ class Handle {
         trainer_->load(w.data(), slots);
     }
 
-    double store(Vector w, std::vector<Vector> memory, Vector previous) const {
+    double store(Vector w, std::vector<Vector> memory, Vector previous) {
+        const Use use(*this);
         check(w, memory);
         check(previous, {});
         std::vector<T *> slots;
@@ -154,7 +166,11 @@ class Handle {
     Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::size_t batch_size, bool shuffled, std::size_t t,
                std::size_t earlier, Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds,
                int threads, bool notes_gradients) {
+        const Use use(*this);
+        check(threads);
         const auto rows = rows_of(X, Y, weights);
+        if (t > most_updates || earlier > most_updates)
+            throw std::invalid_argument("so many updates cannot be counted");
         if (rows.count < 1) throw std::invalid_argument("there are no rows to train on");
         if (batch_size < 1) throw std::invalid_argument("a mini-batch has at least one row");
         Steps steps;
@@ -170,17 +186,22 @@ class Handle {
         steps.seconds = seconds;
         steps.threads = threads;
         steps.notes_gradients = notes_gradients;
-        nb::gil_scoped_release released;
+        const WithoutGil released;
         const DenormalsAreZero fast;
         return trainer_->steps(rows, steps);
     }
 
-    std::vector<double> gradient_norms() const { return trainer_->gradient_norms(); }
+    std::vector<double> gradient_norms() {
+        const Use use(*this);
+        return trainer_->gradient_norms();
+    }
 
     double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient, int threads) {
+        const Use use(*this);
+        check(threads);
         const auto rows = rows_of(X, Y, weights);
         if (gradient.shape(0) != static_cast<std::size_t>(plan_.size)) throw std::invalid_argument("wrong size");
-        nb::gil_scoped_release released;
+        const WithoutGil released;
         const DenormalsAreZero fast;
         return trainer_->cost_and_gradient(rows, threads, gradient.data());
     }
@@ -188,6 +209,8 @@ class Handle {
     double evaluate(Matrix X, Matrix Y, std::optional<Weights> weights,
                     nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A, int threads,
                     std::optional<Numbers> slopes, std::optional<Numbers> means, std::optional<Numbers> spreads) {
+        const Use use(*this);
+        check(threads);
         const auto rows = rows_of(X, Y, weights);
         if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
             throw std::invalid_argument("the outputs have another shape than Y");
@@ -199,12 +222,31 @@ class Handle {
             throw std::invalid_argument("signals need a number for each unit, and two for each layer");
         Signals signals{};
         if (slopes) signals = {slopes->data(), means->data(), spreads->data()};
-        nb::gil_scoped_release released;
+        const WithoutGil released;
         const DenormalsAreZero fast;
         return trainer_->evaluate(rows, threads, A.data(), slopes ? &signals : nullptr);
     }
 
   private:
+    static constexpr std::size_t most_updates = std::size_t{1} << 62;
+    static constexpr int most_threads = 1024;
+
+    // A call works without Python's lock, so another thread could begin a second one on the same memory.
+    class Use {
+      public:
+        explicit Use(Handle &handle) : in_use_(handle.in_use_) {
+            if (in_use_.exchange(true)) throw std::runtime_error("this trainer is at work in another thread");
+        }
+        ~Use() { in_use_ = false; }
+
+      private:
+        std::atomic<bool> &in_use_;
+    };
+
+    static void check(int threads) {
+        if (threads < 1 || threads > most_threads) throw std::invalid_argument("threads must be 1 to 1024");
+    }
+
     void check(const Vector &w, const std::vector<Vector> &memory) const {
         bool right = w.shape(0) == static_cast<std::size_t>(plan_.size);
         for (const auto &slot : memory) right = right && slot.shape(0) == w.shape(0);
@@ -222,6 +264,7 @@ class Handle {
 
     const Plan plan_;
     std::unique_ptr<Trainer<T>> trainer_;
+    std::atomic<bool> in_use_{false};
 };
 
 template <class T>

@@ -9,8 +9,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
 
+#include "cpu_level.hpp"
 #include "philox.hpp"
+#include "without_gil.hpp"
 
 namespace nb = nanobind;
 
@@ -41,37 +44,23 @@ Words philox_words(std::uint64_t key, std::uint32_t stream, std::uint32_t step, 
     if (units != 0 && rows > PTRDIFF_MAX / sizeof(std::uint32_t) / units)
         throw std::invalid_argument("rows * units words are more than an array can hold");
 
-    nb::gil_scoped_release released;
     std::unique_ptr<std::uint32_t[]> words(new std::uint32_t[rows * units]);
-    fill_words(words.get(), key, stream, step, rows, units, first_row);
-
-    nb::gil_scoped_acquire acquired;
+    {
+        const WithoutGil released;
+        fill_words(words.get(), key, stream, step, rows, units, first_row);
+    }
     nb::capsule owner(words.get(), [](void *pointer) noexcept { delete[] static_cast<std::uint32_t *>(pointer); });
     return Words(words.release(), {rows, units}, owner);
-}
-
-const char *cpu_level() {
-#if defined(__x86_64__)
-    const auto has_v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                        __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    const auto has_v4 = has_v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl");
-    return has_v4 ? "x86-64-v4" : has_v3 ? "x86-64-v3" : "baseline";
-#elif defined(__aarch64__)
-    return "arm64";
-#else
-    return "baseline";
-#endif
 }
 
 }  // namespace unstuck
 
 NB_MODULE(_native, module) {
     using namespace nb::literals;
+    nb::set_leak_warnings(false);  // a daemon thread may be training when the process ends
     module.def("philox_block", &unstuck::philox4x32_10, "counter"_a, "key"_a);
     module.def("philox_words", &unstuck::philox_words, "key"_a, "stream"_a, "step"_a, "rows"_a, "units"_a,
                "first_row"_a = 0);
-    module.def("cpu_level", &unstuck::cpu_level);
+    module.def("cpu_level", [] { return unstuck::cpu_levels().back(); });
     unstuck::bind_trainers(module);
 }
