@@ -90,7 +90,8 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 def held(path: Path) -> Iterator[None]:
     """Be the only one, of all threads and processes, who writes a file; what others died writing is cleared away.
 
-    The lock is on a file beside it, by flock, so it ends with the process, however that ends. Where there are no such
+    The lock is on a file beside it, by flock, so it ends with the process, however that ends; a process forked
+    meanwhile has no part in it. Where there are no such
     locks (Windows, some network drives) or nothing can be written, nothing is locked.
 
     Raises:
@@ -105,14 +106,31 @@ def held(path: Path) -> Iterator[None]:
     if descriptor is None:
         yield
         return
+    _held.add(descriptor)
     try:
         for other in place.parent.iterdir():
             if re.fullmatch(rf"\.{re.escape(place.name)}\.[0-9a-f]{{32}}", other.name):
                 other.unlink(missing_ok=True)
         yield
     finally:
-        lock.unlink(missing_ok=True)  # while it is held, so that whoever opened it meanwhile sees that it is gone
-        os.close(descriptor)
+        if descriptor in _held:
+            lock.unlink(missing_ok=True)  # while it is held, so that whoever opened it meanwhile sees that it is gone
+            _held.remove(descriptor)
+            os.close(descriptor)
+
+
+_held: set[int] = set()
+"""The descriptors of this process's locks."""
+
+
+def _let_go() -> None:
+    """In a forked child, close the parent's locks, which would last as long as anyone has them open."""
+    while _held:
+        os.close(_held.pop())
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _locked(lock: Path, path: Path) -> int | None:

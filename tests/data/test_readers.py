@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from unstuck.data.tables import as_table
 from unstuck.data import read_arrays, read_features, read_features_and_target, read_table
 from unstuck.errors import DataError, FileError
 
@@ -189,3 +190,14 @@ def test_targets_that_cannot_be_used(tmp_path):
     pl.DataFrame({"x": [1], "y": [1]}).with_columns(pl.col("y").cast(pl.Date)).write_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match="holds Date"):
         read_features_and_target(tmp_path / "t.parquet", "y")
+
+
+def test_a_column_that_polars_would_take_for_a_pattern_is_refused(tmp_path):
+    (tmp_path / "x.csv").write_text("a,^.*$,y\n1,2,3\n")
+    pl.DataFrame({"a": [1], "^a$": [2]}).write_parquet(tmp_path / "x.parquet")
+    for name in ("x.csv", "x.parquet"):
+        with pytest.raises(DataError, match=r"column called '\^.*\$'.* pattern of names; rename it"):
+            read_table(tmp_path / name)
+    for table in ({"^a$": [1]}, pl.DataFrame({"^a$": [1]})):
+        with pytest.raises(DataError, match="pattern"):
+            as_table(table)

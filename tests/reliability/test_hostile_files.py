@@ -13,6 +13,7 @@ import os
 import pickle
 import random
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -443,3 +444,46 @@ def test_sizes_that_are_claimed_are_not_believed(size, tmp_path):
     for name in ("x.npy", "x.npz", "x-idx2-ubyte"):
         with pytest.raises(FileError):
             read_features(tmp_path / name)
+
+
+def packed_zeros(size):
+    """Return gzip of that many zeros, in members of 64 MiB, without ever holding them."""
+    return gzip.compress(b"\0" * (64 << 20)) * (size >> 26)
+
+
+@pytest.mark.parametrize("name", ["table.csv.gz", "images-idx3-ubyte.gz", "packed.npz"])
+def test_a_file_that_unpacks_to_a_thousand_times_its_size_is_refused(name, tmp_path):
+    path, size = tmp_path / name, 1 << 30
+    if name == "packed.npz":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("X.npy", "w") as part:
+            header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size},)}}".ljust(117) + "\n"
+            part.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+            for _ in range(size >> 20):
+                part.write(b"\0" * (1 << 20))
+    else:
+        head = struct.pack(">BBBBIII", 0, 0, 8, 3, size, 1, 1) if "idx" in name else b"a,b\n"
+        path.write_bytes(gzip.compress(head) + packed_zeros(size))
+    assert path.stat().st_size < size / 900
+    with pytest.raises(FileError, match="134,217,728 bytes, over 100 times its size"):
+        read_features(path)
+
+
+def test_no_more_is_unpacked_than_an_idx_header_claims(tmp_path):
+    path = tmp_path / "images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(IMAGES) + packed_zeros(128 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match=r"bytes left over: .* need 240 bytes"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_packs_well_is_read(tmp_path):
+    zeros = np.zeros((1000, 4000), np.uint8)
+    (tmp_path / "zeros-idx2-ubyte.gz").write_bytes(gzip.compress(idx(zeros)))
+    np.savez_compressed(tmp_path / "zeros.npz", X=zeros)
+    for name in ("zeros-idx2-ubyte.gz", "zeros.npz"):
+        assert (tmp_path / name).stat().st_size < zeros.size / 500
+        np.testing.assert_array_equal(read_features(tmp_path / name), zeros)

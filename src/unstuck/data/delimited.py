@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unstuck.data.tables import check_names
 from unstuck.errors import FileError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def parse_csv(content: bytes, path: Path) -> pl.DataFrame:
 
     Raises:
         FileError: when the text is broken, with the line.
+        DataError: when a column's name begins with ^ and ends with $.
 
     >>> parse_csv(b"age, class\n39, State-gov\n?, Private\n", Path("people.csv")).rows()
     [(39, 'State-gov'), (None, 'Private')]
@@ -56,6 +58,7 @@ def _header(content: bytes, path: Path) -> tuple[str, list[str]]:
 
     Raises:
         FileError: when the first line does not name columns.
+        DataError: when a name begins with ^ and ends with $.
     """
     first_line = content.split(b"\n", 1)[0]
     try:
@@ -77,6 +80,7 @@ def _header(content: bytes, path: Path) -> tuple[str, list[str]]:
         raise FileError(f"column {place} of {path} has no name; name it, or take it out if it only numbers the rows")
     if twice:
         raise FileError(f"{path} has more than one column called {twice[0]!r}; give each its own name")
+    check_names(names, str(path))
     return delimiter, names
 
 

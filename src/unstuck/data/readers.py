@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from unstuck.data.content import existing, read_content
+from unstuck.data.content import check_unpacked, existing, read_content
 from unstuck.data.delimited import parse_csv
-from unstuck.data.idx import parse_idx
+from unstuck.data.idx import claimed_size, parse_idx
+from unstuck.data.tables import check_names
 from unstuck.errors import DataError, FileError, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def read_table(path: str | Path) -> pl.DataFrame:
 
     Raises:
         FileError: when the file is missing, cut short, or not what its name says; for a broken CSV with the line.
-        DataError: when the table has no rows.
+        DataError: when the table has no rows, or a column's name begins with ^ and ends with $.
     """
     import polars as pl
 
@@ -38,6 +40,7 @@ def read_table(path: str | Path) -> pl.DataFrame:
             table = pl.read_parquet(path, glob=False)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise FileError(f"{path} is no Parquet file, or damaged: {str(error).splitlines()[0]}") from None
+        check_names(table.columns, str(path))
     else:
         raise FileError(
             f"{path} has no extension that unstuck knows: tables are .csv, .tsv (either with .gz) or .parquet; "
@@ -52,7 +55,8 @@ def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays of an .npz file by their names, or the one array of an .npy file as "X". Nothing is unpickled.
 
     Raises:
-        FileError: when the file is missing, cut short, or not what its name says.
+        FileError: when the file is missing, cut short, or not what its name says; when it is packed and claims to
+            unpack to more than 128 MiB and 100 times its size.
         DataError: when it holds an object array.
     """
     path = existing(path)
@@ -67,7 +71,11 @@ def read_arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"X": loaded}
+            claimed = sum(part.file_size for part in loaded.zip.infolist())
+            check_unpacked(path, claimed, path.stat().st_size)
             return {name: np.asarray(loaded[name]) for name in loaded.files}
+        except FileError:
+            raise
         except Exception as error:  # NumPy and zipfile raise nearly anything on a damaged file
             if "Object arrays" in str(error):
                 raise DataError(
@@ -84,7 +92,7 @@ def read_idx(path: str | Path) -> npt.NDArray[Any]:
         FileError: when the file is missing, cut short, longer than its header says, or no IDX file.
     """
     path = existing(path)
-    return parse_idx(read_content(path), path)
+    return parse_idx(read_content(path, partial(claimed_size, path)), path)
 
 
 def read_features(path: str | Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,20 @@ def default_names(count: int) -> tuple[str, ...]:
     return tuple(f"x{i}" for i in range(count))
 
 
+def check_names(names: Iterable[str], where: str) -> None:
+    """Refuse names that polars would not take as they are.
+
+    Raises:
+        DataError: when one begins with ^ and ends with $: polars takes it for a pattern that other names match.
+    """
+    for name in names:
+        if name.startswith("^") and name.endswith("$"):
+            raise DataError(
+                f"{where} has a column called {name!r}, and polars, which holds the table, takes a name from ^ to $ "
+                "for a pattern of names; rename it"
+            )
+
+
 def as_table(X: Any) -> pl.DataFrame | None:
     """Return X as a polars table, or None where it is no table but an array.
 
@@ -32,7 +46,8 @@ def as_table(X: Any) -> pl.DataFrame | None:
         X: a polars or pandas DataFrame, a mapping of names to columns, or anything else.
 
     Raises:
-        DataError: when a column mixes types, two have one name, or their lengths differ.
+        DataError: when a column mixes types, two have one name or one has a name that is a pattern, or their lengths
+            differ.
 
     >>> as_table({"age": [39, 50], "sex": ["Male", None]}).rows()
     [(39, 'Male'), (50, None)]
@@ -42,12 +57,14 @@ def as_table(X: Any) -> pl.DataFrame | None:
     import polars as pl
 
     if isinstance(X, pl.DataFrame):
+        check_names(X.columns, "X")
         return X
     if not hasattr(X, "items"):
         raise DataError(f"X is a {type(X).__name__}; write X as a DataFrame (polars or pandas) or a NumPy array")
     twice = [name for name, count in Counter(str(name) for name, _ in X.items()).items() if count > 1]
     if twice:
         raise DataError(f"X has more than one column called {twice[0]!r}, and columns are matched by name; rename one")
+    check_names((str(name) for name, _ in X.items()), "X")
     try:
         return pl.DataFrame([_series(str(name), column) for name, column in X.items()])
     except pl.exceptions.ShapeError:
