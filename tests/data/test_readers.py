@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from unstuck.data.tables import as_table
 from unstuck.data import read_arrays, read_features, read_features_and_target, read_table
+from unstuck.data.tables import as_table
 from unstuck.errors import DataError, FileError
 
 TABLE = pl.DataFrame(
