@@ -77,6 +77,8 @@ def _series(name: str, column: Any) -> pl.Series:
 
     try:
         values = np.asarray(column)
+        if not values.ndim:
+            raise DataError(f"column {name!r} of X is one {type(column).__name__}; it must hold a value for each row")
         if values.dtype != object:
             return pl.Series(name, values)
         missing = column.isna() if hasattr(column, "isna") else [value is None for value in values]
@@ -86,6 +88,8 @@ def _series(name: str, column: Any) -> pl.Series:
         return pl.Series(name, present)
     except OverflowError:
         raise DataError(f"column {name!r} of X holds integers beyond the range of float64; change their unit") from None
+    except DataError:
+        raise
     except (TypeError, ValueError, pl.exceptions.PolarsError):
         kinds = sorted({type(value).__name__ for value in column if value is not None})
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -73,6 +74,8 @@ def check_gradient(
     >>> check_gradient(line).blocks[0].verdict  # the 2 is missing
     'WRONG'
     """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise OptionError(f"seed must be an integer, 0 or more; got {seed!r:.60}")
     if isinstance(subject, HandWritten):
         if X is not None or y is not None or sample_weight is not None:
             raise OptionError("this network came with its data: HandWritten(..., data=(X, y)); leave X and y out here")
@@ -90,7 +93,11 @@ def _check_recipe(
     precise = recipe.replace(precision="float64", validation_fraction=0.0)
     data = prepare(precise, X, y, sample_weight=sample_weight)
     network, rows = data.network, data.rows
-    w = network.start() if parameters is None else np.array(parameters, dtype=np.float64)
+    try:
+        w = network.start() if parameters is None else np.array(parameters, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        given = type(parameters).__name__
+        raise OptionError(f"parameters must be {network.size} numbers, one after the other; got {given}") from None
     if w.shape != (network.size,):
         raise OptionError(f"this network has {network.size} parameters; got an array of shape {w.shape}")
     with threads_for(network.size * rows.X.shape[0]), np.errstate(all="ignore"):

@@ -46,9 +46,10 @@ class Update:
         """Return by how many times its gradient a block went down; None if in another direction, NaN if unclear."""
         w, g, u = (vector[block.part] for vector in (self.w, self.g, self.u))
         rounding = EPS * (np.linalg.norm(w) + np.linalg.norm(u))
-        if not g.any() or rounding > MULTIPLE * np.linalg.norm(u):
+        square = float(g @ g)  # zero also of entries that are too small to be squared
+        if not square or rounding > MULTIPLE * np.linalg.norm(u):
             return np.nan
-        rate = -float(u @ g) / float(g @ g)
+        rate = -float(u @ g) / square
         return rate if np.linalg.norm(u + rate * g) <= MULTIPLE * np.linalg.norm(u) + rounding else None
 
     def stays(self, block: Block) -> bool:

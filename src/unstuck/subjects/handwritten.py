@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -61,6 +62,8 @@ class HandWritten:
     ):
         if per_row not in (None, "mean", "sum"):
             raise SubjectError(f'per_row must be "mean", "sum" or None; got {per_row!r:.60}')
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 1 << 32):
+            raise SubjectError(f"seed must be an integer that NumPy takes, 0 to {(1 << 32) - 1}; got {seed!r:.60}")
         for name, function in {"loss": loss, "gradient": gradient, "predict": predict, "step": step}.items():
             if function is not None and not callable(function):
                 raise SubjectError(f"{name} must be a function, {name}(parameters, ...); got {function!r:.60}")

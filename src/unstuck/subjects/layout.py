@@ -11,8 +11,10 @@ None holds a place and no numbers: in [None, W1, W2] the blocks are [1] and [2].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -74,10 +76,14 @@ class Layout:
     def _cut(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Block, ...]:
         if len(self.blocks) != 1 or len(self.blocks[0].shape) != 1:
             raise SubjectError("shapes are for parameters in one flat array; these have a layout of their own")
+        if not isinstance(shapes, Mapping) or not all(map(_is_shape, shapes.values())):
+            raise SubjectError(
+                f'shapes must say the shape of each block, {{"W": (2, 3), "b": (3,)}}; got {shapes!r:.60}'
+            )
         blocks, end = [], 0
         for name, shape in shapes.items():
-            size = int(np.prod(shape))
-            blocks.append(Block(name, tuple(shape), slice(end, end + size)))
+            size = math.prod(shape)
+            blocks.append(Block(str(name), tuple(shape), slice(end, end + size)))
             end += size
         if end != self.size:
             given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -153,6 +159,10 @@ def _walk(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
                 f"among {what} there is {structure!r:.60}, of type {array.dtype}; real numbers are needed"
             )
         yield "", array
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list | tuple) and all(isinstance(size, Integral) and size >= 0 for size in shape)
 
 
 def _without_additions(structure: Any, pattern: Any) -> Any:

@@ -223,7 +223,7 @@ def row_weights(sample_weight: Any, y: Any, in_part: bool = False) -> Array | No
         return None
     try:
         weights = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"sample_weight must be numbers, one a row; got {type(sample_weight).__name__}") from None
     if weights.shape != (len(y),):
         raise DataError(f"sample_weight must have shape ({len(y)},), one weight a row; got {weights.shape}")

@@ -165,8 +165,8 @@ def declared(activations: Sequence[Activation | str] | None, loss: Loss | str | 
     >>> declared(["tanh", "identity"], "squared_error").activations
     (Tanh(), Identity())
     """
-    if isinstance(activations, str | Activation):
-        raise SubjectError(f"activations must be a sequence, one for each layer; got {activations!r}: write [...]")
+    if activations is not None and (isinstance(activations, str) or not isinstance(activations, Sequence)):
+        raise SubjectError(f"activations must be a sequence, one for each layer; got {activations!r:.60}: write [...]")
     chosen = None if activations is None else tuple(_member(Activation, one) for one in activations)
     if chosen == ():
         raise SubjectError("activations are one for each layer, and there are none: give them, or leave them out")
