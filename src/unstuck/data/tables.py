@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+NESTED = (list, tuple, dict, set, np.ndarray)
+
+
 def default_names(count: int) -> tuple[str, ...]:
     """Return the names that the columns of an array get.
 
@@ -75,26 +78,24 @@ def as_table(X: Any) -> pl.DataFrame | None:
 def _series(name: str, column: Any) -> pl.Series:
     import polars as pl
 
+    if not hasattr(column, "__len__") or (isinstance(column, str | bytes | np.ndarray) and not np.ndim(column)):
+        raise DataError(f"column {name!r} of X is one {type(column).__name__}; it must hold a value for each row")
     try:
         values = np.asarray(column)
-        if not values.ndim:
-            raise DataError(f"column {name!r} of X is one {type(column).__name__}; it must hold a value for each row")
         if values.dtype != object:
             return pl.Series(name, values)
         missing = column.isna() if hasattr(column, "isna") else [value is None for value in values]
         present = [None if gone else value for value, gone in zip(values, missing, strict=True)]
         if all(value is None or isinstance(value, Real) for value in present):
             return pl.Series(name, [value if value is None else float(value) for value in present], pl.Float64)
-        return pl.Series(name, present)
+        if not any(isinstance(value, NESTED) for value in present):  # on some of these polars panics
+            return pl.Series(name, present)
     except OverflowError:
         raise DataError(f"column {name!r} of X holds integers beyond the range of float64; change their unit") from None
-    except DataError:
-        raise
     except (TypeError, ValueError, pl.exceptions.PolarsError):
-        kinds = sorted({type(value).__name__ for value in column if value is not None})
-        raise DataError(
-            f"column {name!r} of X mixes values of type {', '.join(kinds)}; make it one type, numbers or text"
-        ) from None
+        pass
+    kinds = sorted({type(value).__name__ for value in column if value is not None})
+    raise DataError(f"column {name!r} of X mixes values of type {', '.join(kinds)}; make it one type, numbers or text")
 
 
 def column_kinds(table: pl.DataFrame) -> tuple[list[str], list[str]]:

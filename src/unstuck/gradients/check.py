@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -74,7 +73,7 @@ def check_gradient(
     >>> check_gradient(line).blocks[0].verdict  # the 2 is missing
     'WRONG'
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise OptionError(f"seed must be an integer, 0 or more; got {seed!r:.60}")
     if isinstance(subject, HandWritten):
         if X is not None or y is not None or sample_weight is not None:

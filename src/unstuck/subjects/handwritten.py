@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -62,7 +61,9 @@ class HandWritten:
     ):
         if per_row not in (None, "mean", "sum"):
             raise SubjectError(f'per_row must be "mean", "sum" or None; got {per_row!r:.60}')
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 1 << 32):
+        if seed is not None and (
+            isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 32
+        ):
             raise SubjectError(f"seed must be an integer that NumPy takes, 0 to {(1 << 32) - 1}; got {seed!r:.60}")
         for name, function in {"loss": loss, "gradient": gradient, "predict": predict, "step": step}.items():
             if function is not None and not callable(function):
@@ -174,7 +175,10 @@ class HandWritten:
         returned = self.loss_as_returned(w, data)
         if returned is None:
             raise SubjectError("your loss returned None: has it a return?")
-        value = np.asarray(returned)
+        try:
+            value = np.asarray(returned)
+        except ValueError:  # of lists of different lengths
+            value = np.asarray(None)
         if value.size != 1 or value.dtype.kind not in "fiub":
             what = f"an array of shape {value.shape}" if value.size != 1 else f"{returned!r:.60}"
             raise SubjectError(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -162,7 +161,7 @@ def _walk(structure: Any, what: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:
 
 
 def _is_shape(shape: Any) -> bool:
-    return isinstance(shape, list | tuple) and all(isinstance(size, Integral) and size >= 0 for size in shape)
+    return isinstance(shape, list | tuple) and all(isinstance(size, int | np.integer) and size >= 0 for size in shape)
 
 
 def _without_additions(structure: Any, pattern: Any) -> Any:

@@ -45,6 +45,8 @@ def arrangements(blocks: Sequence[Block], data: Sequence[Any]) -> Iterator[Arran
         y = y[:, :, 0] if y.ndim == 3 and y.shape[2] == 1 else y
     if X.dtype.kind not in "fiub" or y.dtype.kind not in "fiub" or X.ndim not in (1, 2) or y.ndim not in (1, 2):
         return
+    if not X.size:
+        return
     ways = [(one_by_one, X.reshape(len(X), -1))] + ([(True, X.T)] if X.ndim == 2 and not one_by_one else [])
     for vector, ones, (in_columns, rows), transposed in product((False, True), (None, -1, 0), ways, (False, True)):
         for layers in _chains(blocks, rows.shape[1], transposed, vector, ones):
