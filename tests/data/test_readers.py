@@ -201,3 +201,11 @@ def test_a_column_that_polars_would_take_for_a_pattern_is_refused(tmp_path):
     for table in ({"^a$": [1]}, pl.DataFrame({"^a$": [1]})):
         with pytest.raises(DataError, match="pattern"):
             as_table(table)
+
+
+@pytest.mark.parametrize("column", [[[1, 2], [], None], [{"a": 1}, {"a": 2}, None]])
+def test_a_nested_column_of_a_parquet_file_is_refused_before_it_is_read(column, tmp_path):
+    path = tmp_path / "nested.parquet"
+    pl.DataFrame({"plain": [1, 2, 3], "wide": column}).write_parquet(path)
+    with pytest.raises(DataError, match=r"column 'wide' of .*nested.parquet is nested, several values in one"):
+        read_table(path)

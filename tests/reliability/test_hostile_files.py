@@ -8,16 +8,20 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import pickle
 import random
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.reliability.killed import RECIPE, X, Y
 
@@ -400,6 +404,50 @@ def test_data_of_any_bytes_are_read_or_refused(name, draw, tmp_path):
         path.write_bytes(mutated(content, draw))
         refused += not attempt(lambda: read(path))
     assert refused
+
+
+READ_PARQUET = """
+import sys
+from pathlib import Path
+from unstuck import UnstuckError
+from unstuck.data.readers import read_table
+for path in Path(sys.argv[1]).iterdir():
+    try:
+        read_table(path)
+    except UnstuckError:
+        pass
+"""
+
+
+def varint(value):
+    """Return an integer as Parquet's footer has it: seven bits a byte."""
+    digits = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([*(digit | 128 for digit in digits[:-1]), digits[-1]])
+
+
+def forged(content, draw):
+    """Return a Parquet file with another number in its footer, which says where everything is and how large."""
+    length = struct.unpack("<I", content[-8:-4])[0]
+    footer, at = bytearray(content[-8 - length : -8]), draw.randrange(length)
+    end = at + 1
+    while end < length and footer[end - 1] & 128:
+        end += 1
+    footer[at:end] = varint(draw.choice((0, 1, 2**14, 2**31, 2**36, 2**41, 2**50, 2**62, 2**64 - 1)))
+    return content[: -8 - length] + bytes(footer) + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+def test_parquet_of_any_bytes_is_read_or_refused(draw, tmp_path):
+    table = pl.DataFrame({"a": range(300), "b": ["x", "y", None] * 100, "c": [0.5, True, None] * 100}, strict=False)
+    for k, nested in itertools.product(range(MUTANTS // 2), (False, True)):
+        content = io.BytesIO()
+        column = [{"f": 1.5, "g": "h"}] * 300
+        table.with_columns(pl.Series("d", column if nested else ["x"] * 300)).write_parquet(content, row_group_size=100)
+        change = draw.choice((forged, forged, mutated))
+        (tmp_path / f"{k}-{nested}.parquet").write_bytes(change(content.getvalue(), draw))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", READ_PARQUET, str(tmp_path)]  # of its own: polars may abort it
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 class Bomb:

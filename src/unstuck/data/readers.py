@@ -27,7 +27,8 @@ def read_table(path: str | Path) -> pl.DataFrame:
 
     Raises:
         FileError: when the file is missing, cut short, or not what its name says; for a broken CSV with the line.
-        DataError: when the table has no rows, or a column's name begins with ^ and ends with $.
+        DataError: when the table has no rows, a column of a Parquet file is nested (lists, structs), or a column's
+            name begins with ^ and ends with $.
     """
     import polars as pl
 
@@ -37,6 +38,12 @@ def read_table(path: str | Path) -> pl.DataFrame:
         table = parse_csv(read_content(path), path)
     elif name.endswith(".parquet"):
         try:
+            nested = [name for name, dtype in pl.read_parquet_schema(path).items() if dtype.is_nested()]
+            if nested:  # not to be read: polars may abort the process where a forged one claims to be huge
+                raise DataError(
+                    f"column {nested[0]!r} of {path} is nested, several values in one; a network takes numbers or "
+                    "text: write the table without it, or with a column for each value"
+                )
             table = pl.read_parquet(path, glob=False)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise FileError(f"{path} is no Parquet file, or damaged: {str(error).splitlines()[0]}") from None
