@@ -63,7 +63,8 @@ def repeat(times: int, leak: int) -> None:
     with TemporaryDirectory() as folder:
         for k in range(times):
             count = trainings(Path(folder))
-            kept.append(np.ones(leak * count, np.uint8))
+            if leak:
+                kept.append(bytes(leak * count))
             gc.collect()
             if k == 0:
                 print(count)
