@@ -15,7 +15,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench reliability sanitize arm64 clean
+.PHONY: help demo test lint bench reliability fuzz sanitize arm64 clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,9 +36,18 @@ lint: $(VENV)/installed-dev  ## check style and types
 bench: $(VENV)/installed-bench  ## run the benchmarks, about ten minutes
 	$(VENV)/bin/python -m benchmarks
 
-reliability: $(VENV)/installed-dev  ## kill 100 trainings, mutate 10,000 files of each kind, draw 10,000 bad inputs: four minutes
+reliability: $(VENV)/installed-dev  ## kill 100 trainings, mutate 10,000 files of each kind, draw 10,000 bad inputs: about 15 minutes
 	UNSTUCK_KILLS=100 UNSTUCK_MUTANTS=10000 OMP_NUM_THREADS=1 $(VENV)/bin/pytest tests/reliability \
 	  --numprocesses=auto --maxprocesses=4 $(ARGS)
+
+FUZZ_SECONDS ?= 300
+
+fuzz: $(VENV)/installed-dev  ## fuzz the compiled functions and the readers of IDX and CSV, five minutes each
+	$(PIP) install --editable '.[fuzz]'
+	for target in native idx csv; do mkdir -p build/fuzz/$$target && \
+	  OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python tests/reliability/fuzz $$target \
+	  -max_total_time=$(FUZZ_SECONDS) -max_len=1500 -rss_limit_mb=3000 -print_final_stats=1 \
+	  -artifact_prefix=build/fuzz/$$target- build/fuzz/$$target || exit; done
 
 # docs/engine.md, "Checking memory and threads", explains the settings. -S keeps the editable install out of the way: its
 # import hook would come before PYTHONPATH.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
-from killed import bits, in_a_child
+from tests.reliability.killed import bits, in_a_child
 
 from unstuck import Dense, Dropout, Recipe, train
 

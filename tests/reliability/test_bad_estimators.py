@@ -1,4 +1,4 @@
-"""Estimators on drawn inputs and parameters: a fit that predicts, or an error; 500 in CI, 10,000 by `make reliability`."""
+"""Estimators on drawn inputs and parameters fit or refuse them: 500 in CI, 10,000 by `make reliability`."""
 
 import inspect
 import os
@@ -138,12 +138,12 @@ def outcome(estimator, call, *arguments, **named):
     try:
         with np.errstate(all="ignore"):
             getattr(estimator, call)(*arguments, **named)
-    except EXPECTED as error:
-        assert str(error)
+    except EXPECTED:
         return False
-    except OverflowError as error:  # scikit-learn's own, for an integer beyond float64
-        assert "check_array" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
-        return False
+    except OverflowError as error:
+        if "check_array" not in [frame.name for frame in traceback.extract_tb(error.__traceback__)]:
+            raise
+        return False  # scikit-learn's own, for an integer beyond float64
     except AttributeError:
         assert call == "partial_fit"
         assert not hasattr(estimator, call)  # as scikit-learn has it for solvers without

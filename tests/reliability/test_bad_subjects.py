@@ -1,4 +1,4 @@
-"""Gradient checks and diagnoses of anything: an answer or one of our errors; 500 in CI, 10,000 by `make reliability`."""
+"""Gradient checks and diagnoses of anything drawn: 500 in CI, 10,000 (2,000 diagnoses) by `make reliability`."""
 
 import os
 
@@ -105,8 +105,7 @@ def answered(call, *arguments, **named):
     try:
         with np.errstate(all="ignore"):
             return call(*arguments, **named)
-    except UnstuckError as error:
-        assert len(str(error)) > 20
+    except UnstuckError:
         return None
 
 

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 
 
 def ended(what, *arguments):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "2"}
+    paths = [str(PROGRAM.parents[2]), *filter(None, sys.path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "2"}
     environment["OPENBLAS_NUM_THREADS"] = "1"
     command = [sys.executable, str(PROGRAM), what, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)

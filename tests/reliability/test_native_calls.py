@@ -1,4 +1,4 @@
-"""What the compiled functions refuse: each of these was a read or a write beyond an array, or the end of the process."""
+"""What the compiled functions refuse: each of these was a read or write beyond an array, or ended the process."""
 
 import threading
 
