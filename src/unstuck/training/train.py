@@ -91,8 +91,8 @@ def train(
         raise DataError("y is missing: write train(recipe, X, y), or train(recipe, rows) with rows that have targets")
     if signals and isinstance(X, RowSource):
         raise OptionError(f"signals need the training rows in memory, and {X.name} is streamed: leave out signals=True")
-    rows = MappedRows(X) if too_large_to_copy(X) and not isinstance(recipe.optimizer, LBFGS) else X
     in_memory = not isinstance(X, RowSource)
+    rows: Any = MappedRows(X) if too_large_to_copy(X) and not isinstance(recipe.optimizer, LBFGS) else X
     with closing((prepare if in_memory else prepare_stream)(recipe, rows, y, validation, sample_weight)) as data:
         machine = choose_engine(engine, recipe)(data.network, data.rows, signals=signals)
         kept = Checkpoint(Path(checkpoint), recipe, data, checkpoint_seconds) if checkpoint is not None else None
