@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from benchmarks.diagnosis.faulty import FAULTY
-from benchmarks.diagnosis.judge import PARTS, Diagnose, Search, Task, Verdict, judge, rate
+from benchmarks.diagnosis.judge import CONTROLS, PARTS, Diagnose, Search, Task, Verdict, judge, rate
 
-COUNTS = {"faulty": 10, "injected": 300, "healthy": 200}
+COUNTS = {"faulty": 10, "injected": 300, "healthy": 200, "code": 160, "code_controls": 80}
 """Of the faulty ones: seeds of each network."""
 HALVES = ("working", "validation")
 
@@ -66,7 +66,7 @@ def report(part: str, found: list[Verdict]) -> Table:
     "first" and "in 3": the right cause is the most certain, or among the first three. Median and most are
     seconds. "search": random search finds a cure; "its" are its seconds.
     """
-    noticed = "accused" if part == "healthy" else "noticed"
+    noticed = "accused" if part in CONTROLS else "noticed"
     columns = ("n", noticed, "first", "in 3", "cured", "median", "most", "search", "its", "errors")
     table = Table(
         Column(part, no_wrap=True),
@@ -86,13 +86,13 @@ def report(part: str, found: list[Verdict]) -> Table:
 
 def missed(verdict: Verdict) -> bool:
     """Whether something said is not as it should be."""
-    if verdict.part == "healthy":
+    if verdict.part in CONTROLS:
         return verdict.noticed or bool(verdict.error)
     return not (verdict.noticed and verdict.first and verdict.cured)
 
 
 @click.command()
-@click.option("--part", type=click.Choice(PARTS), help="One part; all three without it.")
+@click.option("--part", type=click.Choice(PARTS), help="One part; all without it.")
 @click.option("--count", type=int, help=f"Of each part; of the faulty ones, seeds of each. [default: {COUNTS}]")
 @click.option("--half", type=click.Choice(HALVES), help="Even seeds or odd ones; both without it.")
 @click.option("--only", help="One group: a faulty network, or the first kind injected.")

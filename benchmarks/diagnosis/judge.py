@@ -12,13 +12,17 @@ import numpy as np
 
 from benchmarks.diagnosis import kept
 from benchmarks.diagnosis.faulty import FAULTY
+from benchmarks.diagnosis.injected_code import summary
 from benchmarks.diagnosis.problem import LEARNS, Problem
 from unstuck import HandWritten, Recipe, UnstuckError
 
 FRESH = tuple(range(101, 106))
 """No cure has seen these seeds."""
 FIRST = 3
-PARTS = ("faulty", "injected", "healthy")
+PARTS = ("faulty", "injected", "healthy", "code", "code_controls")
+CONTROLS = ("healthy", "code_controls")
+"""Parts whose networks learn."""
+HARMLESS = "learns in spite of a fault"
 Diagnose = Callable[..., Any]
 Search = Callable[..., Recipe | None]
 
@@ -45,7 +49,8 @@ class Verdict:
         group: the id of a faulty network, the first kind injected, the data of a healthy recipe.
         made: the faults that are there.
         named: the faults that were named, the most certain first.
-        noticed: it is not said to learn; of a healthy one: it is accused.
+        noticed: it is not said to learn (of those with faults of code: be it in spite of a fault); of one that learns:
+            it is accused.
         first: the most certain cause is right.
         among_first: a right one is among the first three.
         cured: the cure learns from fresh seeds; where nothing can be learned: none was offered.
@@ -86,12 +91,15 @@ class Patient:
     curable: bool = False
     gain: float = 0.0
     targets: Any = field(default=None)
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 def patient(task: Task) -> Patient | None:
     """Return the network of a task; None where the seed gives none, or the network learns from this seed."""
     if task.part == "faulty":
         return faulty_patient(task)
+    if task.part.startswith("code"):
+        return code_patient(task)
     if task.part == "healthy":
         it = kept.healthy(task.seed)
         return it and Patient(it.name, f"{it.name}: {it.recipe!r}", it.recipe, it.problem, ())
@@ -127,6 +135,25 @@ def faulty_patient(task: Task) -> Patient | None:
     )
 
 
+def code_patient(task: Task) -> Patient | None:
+    it = kept.code_control(task.seed) if task.part in CONTROLS else kept.injected_code(task.seed)
+    if it is None:
+        return None
+    program, made = it.program, filter(None, (it.kind, it.detail))
+    return Patient(
+        it.kind,
+        f"{it.problem.name}: {summary(program)}",
+        program.subject(),
+        it.problem,
+        tuple(made),
+        it.causes,
+        it.curable,
+        it.gain,
+        program.Y if program.widths[-1] > 1 else program.Y[:, 0],
+        program.told(),
+    )
+
+
 def judge(task: Task, diagnose: Diagnose, search: Search | None) -> Verdict | None:
     """Diagnose one network, search beside it, and say how well that went; None where there is no such network."""
     it = patient(task)
@@ -140,14 +167,15 @@ def judge(task: Task, diagnose: Diagnose, search: Search | None) -> Verdict | No
         "network": it.network,
         "made": it.made,
     }
+    by_hand = task.part.startswith("code")
     arguments = (it.subject,) if isinstance(it.subject, HandWritten) else (it.subject, it.problem.X, it.problem.y)
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # networks that climb overflow
-            diagnosis = diagnose(*arguments)
+            diagnosis = diagnose(*arguments, **it.told)
     except Exception as error:  # whatever it is, the rest is to be judged all the same
-        wrong = None if task.part == "healthy" else False
+        wrong = None if task.part in CONTROLS else False
         known |= {"first": wrong, "among_first": wrong, "cured": wrong, "error": f"{type(error).__name__}: {error}"}
         return Verdict(**known, seconds=time.perf_counter() - started)
     seconds = time.perf_counter() - started
@@ -155,10 +183,10 @@ def judge(task: Task, diagnose: Diagnose, search: Search | None) -> Verdict | No
     known |= {
         "state": diagnosis.state,
         "named": named,
-        "noticed": diagnosis.state != "learns",
+        "noticed": diagnosis.state != "learns" and not (by_hand and diagnosis.state == HARMLESS),
         "seconds": seconds,
     }
-    if task.part == "healthy":
+    if task.part in CONTROLS:
         return Verdict(**known)
     share = reached(it, diagnosis.cure) if it.curable and diagnosis.cure else None
     known |= {

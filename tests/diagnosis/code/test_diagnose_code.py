@@ -45,9 +45,8 @@ def test_a_factor_of_the_whole_gradient_is_wrong_and_costs_nothing():
     diagnosis = diagnose(in_columns(sign=2.0), budget=BUDGET)
     assert diagnosis.state == "learns"
     assert certainties(diagnosis)["wrong_gradient"] == "not the cause"
-    assert "trains as well with the mistake" in diagnosis.verdict
-    (trial,) = diagnosis.code_trials
-    assert abs(trial.cost) < 0.01
+    assert "2 times that of the loss, which is a factor of the learning rate" in diagnosis.verdict
+    assert diagnosis.code_trials == ()  # that needs no trial, however fast the machine is
 
 
 def test_targets_of_another_shape_are_proven():

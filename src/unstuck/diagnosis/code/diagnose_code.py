@@ -94,6 +94,7 @@ def _equivalent(
     per_epoch = -(-n // batch_size) if batch_size else 1
     passes = epochs or max(1, UPDATES // per_epoch)
     settings: dict[str, Any] = {"optimizer": optimizer, "rate": rate, "epochs": passes, "batch_size": batch_size}
+    settings["times"] = evidence.factor or 1.0
     made = equivalent(every, subject.w, **settings)
     if optimizer is None and rate is None:
         problem = Problem.of(made.recipe, made.X, made.y)

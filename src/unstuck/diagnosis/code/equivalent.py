@@ -25,7 +25,7 @@ from unstuck.functions.losses import (
     Poisson,
     SquaredError,
 )
-from unstuck.functions.optimizers import SGD, Optimizer
+from unstuck.functions.optimizers import SGD, Momentum, Nesterov, Optimizer
 from unstuck.functions.penalties import L1, L2, Penalty
 from unstuck.gradients.forensics.arrangement import arrangements
 from unstuck.gradients.forensics.recognised import TERMS, Recognised
@@ -101,16 +101,18 @@ def equivalent(
     rate: float | None = None,
     epochs: int,
     batch_size: int | None = None,
+    times: float = 1.0,
 ) -> Equivalent:
     """Return the recipe of a recognised network that starts like w.
 
     Args:
         network: with all its rows.
         w: the person's start.
-        optimizer: the caller's, taken as it is.
+        optimizer: the caller's.
         rate: of plain gradient descent on the person's loss, where that is known; else 0.1 stands there.
         epochs: passes.
         batch_size: rows an update, None for all.
+        times: what the person's gradient is of the right one.
     """
     arrangement = network.arrangement
     n, o = arrangement.Y.shape
@@ -129,11 +131,14 @@ def equivalent(
         if (mask := arrangement.factor(depth)) is not None:
             layers.append(Dropout(float(f"{np.mean(mask == 0):.1g}")))
     penalties, left_out = _penalties(network.penalty, factor)
+    taken = (rate or 0.1) * (factor * times if rate else 1)
+    if isinstance(optimizer, SGD | Momentum | Nesterov):  # the step is in proportion to the gradient
+        optimizer = optimizer.replace(learning_rate=optimizer.learning_rate * factor * times)
     return Equivalent(
         Recipe(
             layers,
             loss=loss,
-            optimizer=optimizer or SGD(learning_rate=float(f"{(rate or 0.1) * (factor if rate else 1):.6g}")),
+            optimizer=optimizer or SGD(learning_rate=float(f"{taken:.6g}")),
             penalties=penalties,
             batch_size=batch_size or "full",
             epochs=epochs,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import Array
+from unstuck.diagnosis.code.equivalent import with_all_rows
 from unstuck.diagnosis.code.forward_pass import ForwardPass, forward_pass
 from unstuck.diagnosis.code.step import Update, updates
 from unstuck.errors import SubjectError
@@ -26,6 +27,7 @@ MOST_ROWS = 200
 """As many as the forensics look at, and the same ones."""
 POINTS = 8
 SAME = 1e-10
+IN_PROPORTION = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,22 @@ class CodeEvidence:
         if self.given.has_gradient or not np.isfinite(self.loss) or self.loss_is_constant or self.loss_is_separate:
             return None
         return recognise(self.subject)
+
+    @cached_property
+    def factor(self) -> float | None:
+        """The c > 0 by which the gradient is c times that of the loss, the same at several points; None for 1 or none.
+
+        Descent at the rate r is then descent by the right gradient at c r: only the rate is another.
+        """
+        if self.explanation is None or self.recognised is None or not self.explanation.wrong:
+            return None
+        network, ratios = with_all_rows(self.recognised, self.whole), []
+        for w in (self.whole.w, *self.points[:2]):
+            g, right = self.whole.gradient(w), network.gradient(w)
+            ratios.append(float(g @ right) / (float(right @ right) or np.inf))
+            if not (ratios[-1] > 0 and np.linalg.norm(g - ratios[-1] * right) <= IN_PROPORTION * np.linalg.norm(g)):
+                return None
+        return ratios[0] if np.ptp(ratios) <= IN_PROPORTION * ratios[0] else None
 
     @cached_property
     def loss(self) -> float:

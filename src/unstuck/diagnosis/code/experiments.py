@@ -53,7 +53,7 @@ class Experiments:
 
     def run(self, findings: Sequence[Finding], seconds: float) -> list[CodeTrial]:
         """Try every finding that can be tried, in equal parts of the time."""
-        tried = [finding for finding in findings if finding.fault in TRIED]
+        tried = [finding for finding in findings if finding.fault in TRIED and finding.certainty == "suspected"]
         made = [self._trial(finding, seconds / len(tried)) for finding in tried]
         return [trial for trial in made if trial is not None]
 

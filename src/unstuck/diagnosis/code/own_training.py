@@ -10,13 +10,14 @@ from unstuck.arrays import Array
 from unstuck.diagnosis.code.descent import best_descent, seconds_of, trainings
 from unstuck.diagnosis.code.evidence import CodeEvidence
 from unstuck.diagnosis.code.score import Score
+from unstuck.diagnosis.code.trials import ENOUGH, MOST, PATIENCE
 from unstuck.diagnosis.learnable import learnable
 from unstuck.diagnosis.problem import Problem
 from unstuck.functions.activations import Identity, Softmax
 from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
 from unstuck.recipe import Dense, Recipe
 
-FEWEST, MOST = 100, 2000
+FEWEST = 100
 SHARE = 0.6
 """Of what strong learners gain on new rows, a network that learns gains this on its own."""
 
@@ -44,6 +45,11 @@ class OwnTraining:
         """Whether it gains most of what can be gained."""
         return self.score - self.constant >= SHARE * (self.attainable - self.constant)
 
+    @property
+    def fails(self) -> bool:
+        """Whether it does not, though it had enough updates to show it."""
+        return not self.learns and self.updates >= ENOUGH
+
 
 def own_training(evidence: CodeEvidence, seconds: float) -> OwnTraining | None:
     """Train and judge; None where there is no gradient, or predictions cannot be judged."""
@@ -56,7 +62,8 @@ def own_training(evidence: CodeEvidence, seconds: float) -> OwnTraining | None:
         return subject.gradient(w)
 
     one = seconds_of(gradient, subject.w)
-    updates = int(np.clip(seconds / (trainings(1) * max(one, 1e-6)), FEWEST, MOST))
+    affordable = seconds / (trainings(1) * max(one, 1e-6))
+    updates = int(np.clip(affordable, max(FEWEST, min(ENOUGH, affordable * PATIENCE)), MOST))
     _, (w,) = best_descent(gradient, subject.cost, [subject.w], updates)
     reached = score.of(evidence.outputs(w)) if np.isfinite(w).all() else -1.0
     labels = score.labels

@@ -95,7 +95,7 @@ def unrecognised(
     if np.isfinite(evidence.loss):
         sentences.append("The network was not recognised, so its settings were not tried.")
     return Diagnosis(
-        state="does not learn" if causes or (own is not None and not own.learns) else "learns",
+        state="does not learn" if causes or (own is not None and own.fails) else "learns",
         verdict=" ".join(sentences),
         findings=(*causes, *(one for one in judged if one not in causes)),
         trials=(),
@@ -158,7 +158,10 @@ def _ruled_out(judged: Sequence[Finding], trials: Sequence[CodeTrial]) -> tuple[
     lines = []
     for finding in judged:
         if finding.certainty == "not the cause":
-            trial = by_fault[finding.fault]
+            trial = by_fault.get(finding.fault)
+            if trial is None:
+                lines.append(f"{finding.fault}: {finding.text}")
+                continue
             lines.append(
                 f"{finding.fault}: wrong, but it hardly matters: loss {np.median(trial.before):.4g}, with "
                 f"{trial.text} {np.median(trial.after):.4g}"
@@ -202,9 +205,10 @@ def _nothing_wrong(evidence: CodeEvidence) -> str:
 
 def _own(own: OwnTraining) -> str:
     name = "R2" if own.metric == "r2" else own.metric
+    enough = "" if own.learns or own.fails else " So few updates tell nothing: more seconds as budget=... give more."
     return (
         f"By its own functions, {own.updates:,} updates at the best rate, it gets {name} {own.score:.3g} on its rows, "
-        f"where strong learners reach {own.attainable:.3g} on new ones and a constant {own.constant:.3g}."
+        f"where strong learners reach {own.attainable:.3g} on new ones and a constant {own.constant:.3g}.{enough}"
     )
 
 

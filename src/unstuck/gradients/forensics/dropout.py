@@ -16,7 +16,7 @@ import numpy.typing as npt
 from unstuck.arrays import Array
 from unstuck.gradients.forensics.layers import Arrangement
 
-KEPT = (0.5, 0.8, 0.9, 0.75, 0.7, 0.6, 0.95, 0.4, 0.3, 0.2)
+KEPT = (0.5, 0.8, 0.9, 0.75, 0.7, 0.6, 0.95, 0.4, 0.3, 0.2, 0.1, 0.05)
 """Probabilities of keeping a unit that are tried."""
 
 

@@ -16,6 +16,7 @@ from unstuck.diagnosis.code.faults import (
     evaluation_mode,
     not_finite,
     not_updated,
+    other_predictions,
     rows_mixed,
     unused_parameters,
     wrong_gradient,
@@ -33,6 +34,7 @@ FAULTS = (
     wrong_gradient,
     not_updated,
     evaluation_mode,
+    other_predictions,
     unused_parameters,
 )
 CERTAIN = 0.8

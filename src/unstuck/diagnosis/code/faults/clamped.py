@@ -11,6 +11,7 @@ from unstuck.diagnosis.finding import Finding, Fix
 ALONG = 40
 NEAR = 1e-3
 """Half the length of a line, as a share of the parameters' size."""
+ROUNDING = 1e-13
 STEPS = 0.7
 """Share of neighbouring points on it with exactly the same loss from which on it is a staircase."""
 STUCK = 0.2
@@ -25,15 +26,21 @@ def examine(evidence: CodeEvidence) -> Finding | None:
 def _staircase(evidence: CodeEvidence) -> Finding | None:
     """See whether the loss stands still around every point, and is another at each.
 
-    A network whose units are dead at the start stands still there, but not with other signs.
+    A network whose units are dead at the start stands still there, but not with other signs. What other data change of
+    the loss stands still where the data's part of it does, whatever penalty is beside it.
     """
     subject, random = evidence.subject, np.random.default_rng(7)
     points = [subject.w, *evidence.points[:4]]
-    shares = []
+    shares, others = [], evidence.other_data
     for w in points:
         direction = NEAR * (float(np.sqrt(np.mean(w**2))) or 0.5) * random.normal(size=w.shape)
         losses = np.array([subject.cost(w + t * direction) for t in np.linspace(-1, 1, ALONG)])
-        shares.append(float(np.mean(losses[1:] == losses[:-1])))
+        if others:
+            there = np.array([subject.cost(w + t * direction, others[0]) for t in np.linspace(-1, 1, ALONG)])
+            changes, rounding = losses - there, ROUNDING * np.maximum(np.abs(losses), np.abs(there)).max()
+        else:
+            changes, rounding = losses, 0.0
+        shares.append(float(np.mean(np.abs(np.diff(changes)) <= rounding)))
         if shares[-1] < STEPS:
             return None
     levels = len(set(evidence.losses.tolist()))

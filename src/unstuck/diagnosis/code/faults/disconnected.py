@@ -45,7 +45,7 @@ def _change(evidence: CodeEvidence) -> float:
 def _gradient(evidence: CodeEvidence) -> Finding | None:
     """See a gradient that stays the same whatever the data are, though the loss does not."""
     subject, explanation = evidence.subject, evidence.explanation
-    if explanation is None:
+    if explanation is None or explanation.right:  # of a loss that stands still the right gradient is the penalty's
         return None
     told = [mistake.text for mistake in explanation.mistakes if mistake.kind == "disconnected"]
     if not told:

@@ -34,6 +34,16 @@ def examine(evidence: CodeEvidence) -> Finding | None:
             suspicion=0.97,
             fixes=(fix,),
         )
+    if evidence.factor is not None:
+        return Finding(
+            "wrong_gradient",
+            f"The whole gradient is {evidence.factor:.6g} times that of the loss, which is a factor of the learning "
+            "rate.",
+            numbers,
+            suspicion=0.3,
+            fixes=(fix,),
+            certainty="not the cause",
+        )
     several = f"{len(explanation.wrong)} of {len(evidence.subject.blocks)} arrays"
     return Finding(
         "wrong_gradient",
