@@ -1,8 +1,8 @@
 """Networks in NumPy as people write them, trained by their own functions, with a place for each fault of code.
 
-The mistakes in the gradient are those of `benchmarks.forensics.written`; here are those in the loss, the predictions and
-the step, and the ways in which the same network is written: samples in rows or columns, parameters in a dict, a list,
-one flat vector or an object's attributes. Nothing of it shares code with unstuck but the wrapper.
+The mistakes in the gradient are those of `benchmarks.forensics.written`; here are those in the loss, the predictions
+and the step, and the ways in which the same network is written: samples in rows or columns, parameters in a dict, a
+list, one flat vector or an object's attributes. Nothing of it shares code with unstuck but the wrapper.
 """
 
 from __future__ import annotations

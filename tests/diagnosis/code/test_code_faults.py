@@ -231,6 +231,23 @@ def test_a_clipped_output_is_told_with_the_share_that_is_stuck():
     assert "stuck" in text
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.01])
+def test_a_staircase_is_seen_beside_a_penalty(penalty):
+    start = weights(4, 8, 3)
+
+    def predict(p, X):
+        return np.round(sigmoid(np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]))
+
+    subject = HandWritten(
+        start,
+        loss=lambda p, X, Y: np.mean((predict(p, X) - Y) ** 2) + penalty * sum(np.sum(part**2) for part in p.values()),
+        gradient=lambda p, X, Y: {name: 2 * penalty * part for name, part in p.items()},
+        predict=predict,
+        data=(X, Y),
+    )
+    assert "staircase" in told(subject, "clamped")
+
+
 # Dropout ------------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +287,78 @@ def test_inverted_dropout_is_not_accused():
         data=(X, Y, mask),
     )
     assert findings(subject) == {}
+
+
+# Predictions --------------------------------------------------------------------------------------------------------
+
+
+def predicting(predict, *, data=(X, Y)):
+    """The classifier, or for one column of targets a regression, with predictions of its own."""
+    outputs = data[1].shape[1]
+
+    def output(p, X):
+        return np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+
+    def loss(p, X, Y):
+        if outputs == 1:
+            return np.mean((output(p, X) - Y) ** 2)
+        return -np.mean(np.sum(Y * np.log(softmax(output(p, X))), axis=1))
+
+    return HandWritten(weights(4, 8, outputs), loss=loss, predict=lambda p, X: predict(output(p, X), p, X), data=data)
+
+
+COLUMN = (X, NUMBERS[:, None])
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        predicting(lambda z, p, X: z),
+        predicting(lambda z, p, X: softmax(z).T),
+        predicting(lambda z, p, X: z.argmax(axis=1)),
+        predicting(lambda z, p, X: 10 - 2 * z.argmax(axis=1)),
+        predicting(lambda z, p, X: (softmax(z) > 0.5).astype(float)),
+        predicting(lambda z, p, X: 30 + 7 * z, data=COLUMN),
+        predicting(lambda z, p, X: np.exp(z)[:, 0], data=COLUMN),
+    ],
+    ids=["logits", "columns", "labels", "labels of another coding", "above a half", "other units", "other scale"],
+)
+def test_an_increasing_function_of_the_outputs_is_a_prediction(subject):
+    assert "other_predictions" not in findings(subject)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        predicting(lambda z, p, X: X @ p["W1"][:, :3]),
+        predicting(lambda z, p, X: z.argmin(axis=1)),
+        predicting(lambda z, p, X: np.tanh((X - 3) / 5 @ p["W1"]) @ p["W2"] + p["b2"]),
+        predicting(lambda z, p, X: X @ p["W1"] @ p["W2"] + np.sin(9 * X[:, :1]), data=COLUMN),
+        predicting(lambda z, p, X: np.tanh(X @ weights(4, 8, 1)["W1"]) @ weights(4, 8, 1)["W2"], data=COLUMN),
+    ],
+    ids=["another layer", "smallest output", "inputs scaled once more", "another way forward", "of the start"],
+)
+def test_predictions_of_another_network_than_that_of_the_loss_are_told(subject):
+    told(subject, "other_predictions")
+
+
+def test_a_threshold_that_is_never_passed_is_told():
+    def predict(p, X):
+        return sigmoid(np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"])
+
+    def loss(p, X, y):
+        a = predict(p, X)
+        return -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+    data = (X, (LABELS == 1)[:, None] * 1.0)
+    above = {
+        limit: HandWritten(
+            weights(4, 8, 1), loss=loss, predict=lambda p, X, limit=limit: predict(p, X) > limit, data=data
+        )
+        for limit in (0.0, 0.3, 0.5)
+    }
+    assert "are the same at" in told(above[0.0], "other_predictions")
+    assert findings(above[0.3]) == findings(above[0.5]) == {}
 
 
 # Numbers ------------------------------------------------------------------------------------------------------------

@@ -49,6 +49,41 @@ def test_a_factor_of_the_whole_gradient_is_wrong_and_costs_nothing():
     assert diagnosis.code_trials == ()  # that needs no trial, however fast the machine is
 
 
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_a_factor_that_makes_the_rate_wrong_is_told_as_the_rate(factor):
+    def gradient(p, X, Y):
+        return {name: factor * part for name, part in inner._gradient(p, X, Y).items()}
+
+    inner = classifier()
+    subject = HandWritten(
+        networks.weights(4, 8, 3),
+        loss=inner._loss,
+        gradient=gradient,
+        step=lambda p, X, Y: descent(p, gradient(p, X, Y)),
+        data=(X, networks.Y),
+    )
+    diagnosis = diagnose(subject, epochs=200, budget=BUDGET)
+    assert diagnosis.state in ("does not learn", "needs longer")
+    assert diagnosis.findings[0].fault in (("rate_too_low", "too_few_steps") if factor < 1 else ("rate_too_high",))
+    assert certainties(diagnosis)["wrong_gradient"] == "not the cause"
+    assert any("learning rate" in line for line in diagnosis.ruled_out)
+
+
+def test_predictions_of_the_start_are_no_sign_of_learning():
+    start = networks.weights(4, 8, 3)
+    subject = HandWritten(
+        start,
+        loss=classifier()._loss,
+        gradient=classifier()._gradient,
+        predict=lambda p, X: np.tanh(X @ start["W1"] + start["b1"]) @ start["W2"] + start["b2"],
+        data=(X, networks.Y),
+    )
+    diagnosis = diagnose(subject, budget=BUDGET)
+    assert diagnosis.state == "does not learn"
+    assert diagnosis.findings[0].fault == "other_predictions"
+    assert diagnosis.cure is not None
+
+
 def test_targets_of_another_shape_are_proven():
     diagnosis = diagnose(regression(compare=lambda a, y: a - y), budget=BUDGET)
     assert certainties(diagnosis)["broadcasting"] in ("proven", "contributes")
