@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from unstuck.diagnosis.code.descent import best_descent, descend, starts
+from unstuck.diagnosis.code.own_training import OwnTraining
 from unstuck.diagnosis.code.score import Score
-from unstuck.diagnosis.code.trials import CodeTrial, run_trial
+from unstuck.diagnosis.code.trials import ENOUGH, CodeTrial, run_trial
 from unstuck.subjects.layout import Layout
 
 CURVATURES = np.array([1.0, 4.0])
@@ -100,6 +101,13 @@ def test_a_trial_needs_both_a_difference_and_certainty():
 def test_few_updates_do_not_acquit():
     few = CodeTrial("wrong_gradient", "", 1.0, (0.5,) * 5, (0.5,) * 5, (1.0, 1.0), 40)
     assert few.verdict == "too few updates to tell"
+
+
+def test_few_updates_do_not_condemn_either():
+    few, enough = (OwnTraining("accuracy", 0.4, 0.33, 0.9, updates) for updates in (100, ENOUGH))
+    assert not few.learns
+    assert not few.fails
+    assert enough.fails
 
 
 def test_other_starts_have_the_mean_and_spread_of_the_first():

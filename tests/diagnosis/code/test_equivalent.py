@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.diagnosis.code.networks import LABELS, RIGHT, X, Y, classifier, regression
 
+from unstuck import SGD, Adam, Momentum
 from unstuck.cases import case2_dropout, case4_xor
 from unstuck.diagnosis.code.equivalent import equivalent, start_like, with_all_rows
 from unstuck.diagnosis.code.evidence import look
@@ -62,6 +63,30 @@ def test_a_loss_of_another_factor_divides_penalties_and_multiplies_the_rate():
     assert 3 * engine_cost(network, made, plain.w) == pytest.approx(tripled.cost(plain.w))
     faster = equivalent(network, plain.w, epochs=1, rate=0.1)
     assert faster.recipe.optimizer.learning_rate == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(("told", "wanted"), [(SGD(0.1), 0.6), (Momentum(0.1), 0.6), (Adam(0.1), 0.1)])
+def test_a_factor_of_the_gradient_goes_where_steps_are_in_proportion_to_it(told, wanted):
+    tripled = classifier(
+        loss_of=lambda a, Y: -3 * np.mean(np.sum(Y * np.log(a), axis=1)), delta=lambda a, Y: 6 * (a - Y) / len(Y)
+    )
+    evidence = look(tripled)
+    assert evidence.factor == pytest.approx(2)
+    network = with_all_rows(evidence.recognised, evidence.whole)
+    made = equivalent(network, tripled.w, epochs=1, optimizer=told, times=evidence.factor)
+    assert made.recipe.optimizer.learning_rate == pytest.approx(wanted)
+
+
+WITHOUT_A_FACTOR = {
+    "right": lambda a, Y: (a - Y) / len(Y),
+    "climbing": lambda a, Y: (Y - a) / len(Y),
+    "another direction": lambda a, Y: a * (a - Y) / len(Y),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_A_FACTOR)
+def test_neither_a_right_gradient_nor_another_direction_has_a_factor(name):
+    assert look(classifier(delta=WITHOUT_A_FACTOR[name])).factor is None
 
 
 def test_a_penalty_on_everything_is_the_recipes():
