@@ -56,6 +56,24 @@ def test_shuffled_targets_hold_nothing_to_learn(seed):
         assert not learned(recipe, X, y).nothing
 
 
+def test_six_rare_rows_that_lie_apart_are_something():
+    random = np.random.default_rng(0)
+    X, rare = random.normal(size=(200, 4)), np.zeros(200, int)
+    rare[:6] = 1
+    assert learned(TWO, X[:, :2], rare).nothing
+    assert not learned(TWO, X[:, :2] + 5 * rare[:, None], rare).nothing
+
+
+@pytest.mark.parametrize("rare", [6, 12])
+def test_the_standard_error_of_a_rare_class_is_that_of_chance(rare):
+    random, gains = np.random.default_rng(0), []
+    for _ in range(25):
+        y = random.permutation(np.arange(200) < rare).astype(int)
+        found = learned(TWO, random.normal(size=(200, 2)), y, linear_gain)
+        gains.append(found.gain)
+    assert found.error == pytest.approx(np.sqrt(np.mean(np.square(gains))), rel=0.5)
+
+
 def test_weak_but_real_effects_are_something():
     X, y = load_diabetes(return_X_y=True)
     found = learned(NUMBERS, X, y)

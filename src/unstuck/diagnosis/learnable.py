@@ -126,7 +126,8 @@ def _cross_validated(problem: Problem, learner: Any, name: str, X: Array, y: npt
     noise = label_noise(scores, codes)
     if problem.metric == "roc_auc":
         positive = codes == 1
-        error = 1.2 / np.sqrt(min(positive.sum(), (~positive).sum()))
+        one, other = int(positive.sum()), int((~positive).sum())
+        error = float(np.sqrt((len(positive) + 1) / (3 * one * other)))  # of 2 AUC - 1, were it by chance
         return Learnable(problem.gain_from(positive, scores[:, 1]), error, name, noise)
     said = np.unique(labels)[scores.argmax(axis=1)]
     predictions = np.eye(y.shape[1])[said] if problem.one_hot else said

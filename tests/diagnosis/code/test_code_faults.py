@@ -80,6 +80,15 @@ def test_a_factor_is_no_climb():
     assert "climbs" not in told(in_columns(sign=2.0), "wrong_gradient")
 
 
+def test_probabilities_of_zero_make_the_usual_delta_no_mistake():
+    start = weights(4, 8, 3)
+    start["W2"] = start["W2"] * 1e3
+    loss_of = lambda a, Y: -np.mean(np.sum(Y * np.log(a + 1e-12), axis=1))  # noqa: E731
+    subject = classifier(start=start, loss_of=loss_of)
+    assert (subject.outputs(subject.w) == 0).any()
+    assert findings(subject) == {}
+
+
 # A loss that does not see the network -------------------------------------------------------------------------------
 
 

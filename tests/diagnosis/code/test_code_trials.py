@@ -78,6 +78,23 @@ def test_the_right_gradient_on_both_sides_does_not():
     assert found.verdict == "trains as well with the mistake"
 
 
+def far_too_long_along_one(w, t):
+    return CURVATURES * w * [1.0, 30.0]
+
+
+def test_a_fault_that_another_rate_makes_up_for_is_tried_at_theirs():
+    assert not trial(far_too_long_along_one).decides  # at a 30th of the rate it does well
+    found = trial(far_too_long_along_one, usual=(0.1, 100))
+    assert found.decides
+    assert found.rates == (0.1, 0.1)
+    assert found.updates == 100
+
+
+@pytest.mark.parametrize("usual", [(0.01, 1000), (1e-6, 1000), (0.6, 100)], ids=["low enough", "too low", "too high"])
+def test_at_their_rate_the_mended_side_has_to_do_well_and_the_other_not(usual):
+    assert not trial(far_too_long_along_one, usual=usual).decides
+
+
 def test_a_training_of_their_own_is_taken_as_it_is():
     found = trial(lambda w, updates: w, own_step=True)
     assert found.rates[0] is None

@@ -15,7 +15,7 @@ from unstuck.diagnosis.code.faults import OF_THE_LOSS, examine
 from unstuck.diagnosis.code.faults.wrong_gradient import corrected_lines
 from unstuck.diagnosis.code.own_training import own_training
 from unstuck.diagnosis.code.say import joined, unrecognised
-from unstuck.diagnosis.code.step import rates
+from unstuck.diagnosis.code.step import rate_of_descent, rates
 from unstuck.diagnosis.finding import Finding
 from unstuck.diagnosis.of_recipe import diagnose_recipe
 from unstuck.diagnosis.problem import Problem
@@ -53,7 +53,10 @@ def diagnose_code(
         if any(finding.fault == "loss_not_finite" for finding in findings):
             return unrecognised(evidence, findings, [], (), None, clock.spent)
         share = CODE_SHARE * clock.seconds
-        trials = Experiments(evidence, network, loss_is_wrong or _of_the_loss(findings, network)).run(findings, share)
+        rate = rate_of_descent(evidence.subject, evidence.updates, optimizer)
+        usual = (rate, epochs or UPDATES) if rate is not None and batch_size is None else None
+        experiments = Experiments(evidence, network, loss_is_wrong or _of_the_loss(findings, network), usual)
+        trials = experiments.run(findings, share)
         lines = _lines(evidence, findings)
         if network is None:
             own = own_training(evidence, share)

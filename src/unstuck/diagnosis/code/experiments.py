@@ -42,10 +42,17 @@ class Experiments:
         evidence: of the person's functions.
         network: the right one, None where it was not recognised.
         loss_is_wrong: whether its loss is another than the person's.
+        usual: rate and number of the updates that the person makes, see `run_trial`.
     """
 
-    def __init__(self, evidence: CodeEvidence, network: Recognised | None, loss_is_wrong: bool):
-        self.evidence, self.loss_is_wrong = evidence, loss_is_wrong
+    def __init__(
+        self,
+        evidence: CodeEvidence,
+        network: Recognised | None,
+        loss_is_wrong: bool,
+        usual: tuple[float, int] | None = None,
+    ):
+        self.evidence, self.loss_is_wrong, self.usual = evidence, loss_is_wrong, usual
         self.subject = evidence.subject
         self.network = with_all_rows(network, self.subject) if network is not None else None
         self.draws = draws(self.subject, self.network) if self.network is not None else []
@@ -78,7 +85,9 @@ class Experiments:
         if theirs is None:
             return None
         text = MENDED[finding.fault]
-        return run_trial(finding.fault, text, theirs, right, self._cost, self.at, seconds, judge=self._judge())
+        usual = None if self.loss_is_wrong else self.usual
+        judge = self._judge()
+        return run_trial(finding.fault, text, theirs, right, self._cost, self.at, seconds, judge=judge, usual=usual)
 
     def _own_training(self, w: Array, updates: int) -> Array:
         for _ in range(updates):

@@ -129,7 +129,8 @@ def _sentence(finding: Finding, trials: Sequence[CodeTrial]) -> str:
     if trial is None or not (trial.matters or trial.long_enough):
         return finding.text
     before, after = (float(np.median(losses)) for losses in (trial.before, trial.after))
-    ends = f"the loss goes from {trial.first:.4g} to {after:.4g}, not to {before:.4g}"
+    ends = f"the loss goes from {trial.first:.4g} to {after:.4g}"
+    ends += f", not to {before:.4g}" if np.isfinite(before) else "; with yours it goes beyond all bounds"
     if not trial.matters:
         return (
             f"{finding.text} But {_costs(trial)}: after {trial.updates:,} updates, each side at its "
@@ -137,7 +138,7 @@ def _sentence(finding: Finding, trials: Sequence[CodeTrial]) -> str:
             f"p = {trial.p:.2g})."
         )
     score = ""
-    if trial.metric:
+    if trial.metric and np.isfinite(before):
         name = "R2" if trial.metric == "r2" else trial.metric
         score = f", {name} {trial.scores[1]:.3g} in place of {trial.scores[0]:.3g}"
     return (

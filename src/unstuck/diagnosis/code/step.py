@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unstuck.arrays import Array
+from unstuck.functions.optimizers import SGD, Momentum, Nesterov, Optimizer
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.layout import Block
 
@@ -49,6 +50,17 @@ def usual_rate(subject: HandWritten, made: list[Update]) -> float | None:
     moved = [one.rate(block) for block in subject.blocks for one in made if one.u[block.part].any()]
     known = [abs(rate) for rate in moved if rate is not None and np.isfinite(rate)]
     return float(np.median(known)) if known else None
+
+
+def rate_of_descent(subject: HandWritten, made: list[Update], optimizer: Optimizer | None) -> float | None:
+    """Return the rate of the plain descent that the training is, or with momentum m is like: rate / (1 - m)."""
+    if isinstance(optimizer, Momentum | Nesterov):
+        return optimizer.learning_rate / (1 - optimizer.momentum)
+    if optimizer is not None:
+        return optimizer.learning_rate if isinstance(optimizer, SGD) else None
+    found = rates(subject, made) if made else None
+    rate = next(iter(found.values())) if found else 0.0
+    return rate if rate > 0 else None
 
 
 def rates(subject: HandWritten, made: list[Update]) -> dict[str, float] | None:

@@ -24,6 +24,8 @@ MATTERS = 0.01
 """A fault has to cost this share of what the loss falls without it, or it is as good as none."""
 DECIDES = 0.05
 """From this share on it keeps the network from learning."""
+HALF = 0.5
+"""At the person's own rate, where another might do as well with the fault, it has to cost this share."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def run_trial(
     own_step: bool = False,
     rate: float | None = None,
     judge: tuple[str, Callable[[Array], float]] | None = None,
+    usual: tuple[float, int] | None = None,
 ) -> CodeTrial | None:
     """Train with two gradients, or with the person's step and a gradient; None where that would take far too long.
 
@@ -140,6 +143,8 @@ def run_trial(
         own_step: whether `before` is a training.
         rate: of the right side; None for the best.
         judge: a metric's name, and its value for parameters.
+        usual: rate and number of the person's updates, where they make plain descent. A fault that another rate makes
+            up for is tried at theirs, too, if the mended side does well there.
     """
     first, fresh = at[:STARTS], at[STARTS:]
     one = seconds_of(after, at[0]) + (seconds_of(before, at[0]) if not own_step else 0.0)
@@ -171,13 +176,20 @@ def run_trial(
         )
 
     made = trial(first, ends_before, ends_after)
-    if made.matters or made.cost < MATTERS or not fresh:
+    if not made.matters and made.cost >= MATTERS and fresh:
+        made = trial(
+            fresh,
+            [before(w, updates) if rate_before is None else descend(before, w, rate_before, updates) for w in fresh],
+            [descend(after, w, rate_after, updates) for w in fresh],
+        )
+    if made.decides or own_step or usual is None:
         return made
-    return trial(
-        fresh,
-        [before(w, updates) if rate_before is None else descend(before, w, rate_before, updates) for w in fresh],
-        [descend(after, w, rate_after, updates) for w in fresh],
-    )
+    best, (rate_before, count) = made, usual
+    rate_after, updates = rate_before, int(min(count, MOST, PATIENCE * seconds / (STARTS * max(one, 1e-6))))
+    ends_before, ends_after = ([descend(side, w, rate_before, updates) for w in first] for side in (before, after))
+    made = trial(first, ends_before, ends_after)
+    does_well = np.median(made.after) <= made.first - HALF * (best.first - np.median(best.after))
+    return made if does_well and made.matters and made.cost >= HALF else best
 
 
 def _median(value: Callable[[Array], float], ends: Sequence[Array]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.functions.activations import Activation, LeakyReLU
+from unstuck.functions.activations import Activation, LeakyReLU, Sigmoid, Softmax
 from unstuck.functions.losses import Huber, Loss
 from unstuck.gradients.forensics.candidates import LOSSES
 from unstuck.gradients.forensics.layers import Arrangement
@@ -79,7 +79,11 @@ class Recognised:
         for depth in reversed(range(len(traces))):
             layer, f, (x, z, a) = self.arrangement.layers[depth], self.activations[depth], traces[depth]
             factor = self.arrangement.factor(depth)
-            delta = f.backward(z, a, da if factor is None else da * factor)
+            if depth == len(traces) - 1 and self._is_pair():
+                Y = self.arrangement.Y
+                delta = self.scale * ((a * Y.sum(axis=1, keepdims=True) if isinstance(f, Softmax) else a) - Y)
+            else:
+                delta = f.backward(z, a, da if factor is None else da * factor)
             W = layer.weights(w)
             layer.weights(g)[...] = x.T @ delta + self.penalty_gradient("W", W)
             if layer.b is not None:
@@ -87,6 +91,12 @@ class Recognised:
                 layer.b.of(g)[...] = (delta.sum(axis=0) + self.penalty_gradient("b", b)).reshape(layer.b.shape)
             da = delta @ W.T
         return g
+
+    def _is_pair(self) -> bool:
+        """Tell whether delta is a - y, which has a value where a probability is 0 and dl/da is infinite."""
+        pairs = {Softmax: "categorical_crossentropy", Sigmoid: "binary_crossentropy"}
+        added = getattr(self.loss, "added", 0.0)
+        return not added and pairs.get(type(self.activations[-1])) == self.loss.kind
 
     def __str__(self) -> str:
         widths = "-".join(map(str, self.arrangement.widths))
