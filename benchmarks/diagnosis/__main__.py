@@ -21,6 +21,8 @@ from benchmarks.diagnosis.judge import CONTROLS, PARTS, Diagnose, Search, Task, 
 COUNTS = {"faulty": 10, "injected": 300, "healthy": 200, "code": 160, "code_controls": 80}
 """Of the faulty ones: seeds of each network."""
 HALVES = ("working", "validation")
+QUESTIONS = {"first": "first", "among_first": "in 3", "cured": "cured", "longer": "longer"}
+"""Of a verdict, and the columns they are in."""
 
 
 def tasks(part: str, count: int, half: str | None) -> list[Task]:
@@ -51,7 +53,7 @@ def row(name: str, group: list[Verdict]) -> list[str]:
         name,
         str(len(group)),
         percent(verdict.noticed for verdict in group),
-        *(percent(getattr(v, question) for v in group) for question in ("first", "among_first", "cured")),
+        *(percent(getattr(v, question) for v in group) for question in QUESTIONS),
         f"{np.median(times):.2f}",
         f"{max(times):.2f}",
         percent(verdict.found for verdict in group),
@@ -63,11 +65,12 @@ def row(name: str, group: list[Verdict]) -> list[str]:
 def report(part: str, found: list[Verdict]) -> Table:
     """Return the table of a part, by half, then by group.
 
-    "first" and "in 3": the right cause is the most certain, or among the first three. Median and most are
-    seconds. "search": random search finds a cure; "its" are its seconds.
+    "first" and "in 3": the right cause is the most certain, or among the first three. "longer": of one that learns it
+    is said that a longer training learns more. Median and most are seconds. "search": random search finds a cure;
+    "its" are its seconds.
     """
     noticed = "accused" if part in CONTROLS else "noticed"
-    columns = ("n", noticed, "first", "in 3", "cured", "median", "most", "search", "its", "errors")
+    columns = ("n", noticed, *QUESTIONS.values(), "median", "most", "search", "its", "errors")
     table = Table(
         Column(part, no_wrap=True),
         *(Column(name, no_wrap=True, justify="right") for name in columns),
@@ -87,7 +90,7 @@ def report(part: str, found: list[Verdict]) -> Table:
 def missed(verdict: Verdict) -> bool:
     """Whether something said is not as it should be."""
     if verdict.part in CONTROLS:
-        return verdict.noticed or bool(verdict.error)
+        return verdict.noticed or bool(verdict.longer or verdict.error)
     return not (verdict.noticed and verdict.first and verdict.cured)
 
 

@@ -28,8 +28,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from benchmarks import workloads
 from unstuck import Adam, Dense, Inputs, Recipe, train
 from unstuck.diagnosis import measure as measuring
-from unstuck.diagnosis.of_recipe import LONGEST
-from unstuck.diagnosis.trainings import Clock
+from unstuck.diagnosis.trainings import LONGEST, Clock
 
 SECONDS = 0.5
 """A training is of as many epochs as take about so long, one at least."""

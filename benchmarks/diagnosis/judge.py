@@ -22,7 +22,7 @@ FIRST = 3
 PARTS = ("faulty", "injected", "healthy", "code", "code_controls")
 CONTROLS = ("healthy", "code_controls")
 """Parts whose networks learn."""
-HARMLESS = "learns in spite of a fault"
+HARMLESS, LONGER = "learns in spite of a fault", "needs longer"
 Diagnose = Callable[..., Any]
 Search = Callable[..., Recipe | None]
 
@@ -50,11 +50,12 @@ class Verdict:
         made: the faults that are there.
         named: the faults that were named, the most certain first.
         noticed: it is not said to learn (of those with faults of code: be it in spite of a fault); of one that learns:
-            it is accused.
+            it is accused, other than of too short a training.
         first: the most certain cause is right.
         among_first: a right one is among the first three.
         cured: the cure learns from fresh seeds; where nothing can be learned: none was offered.
         share: of the twin's gain that the cure reaches, the median over fresh seeds.
+        longer: of a network that learns: it is said that nothing is wrong, and that a longer training learns more.
         found: random search, in the same time, found what learns.
         error: what was raised, if anything.
     """
@@ -73,6 +74,7 @@ class Verdict:
     cured: bool | None = None
     share: float | None = None
     seconds: float = 0.0
+    longer: bool | None = None
     found: bool | None = None
     search_seconds: float | None = None
     error: str = ""
@@ -187,6 +189,8 @@ def judge(task: Task, diagnose: Diagnose, search: Search | None) -> Verdict | No
         "seconds": seconds,
     }
     if task.part in CONTROLS:
+        known["longer"] = diagnosis.state == LONGER
+        known["noticed"] = known["noticed"] and not known["longer"]
         return Verdict(**known)
     share = reached(it, diagnosis.cure) if it.curable and diagnosis.cure else None
     known |= {
