@@ -21,8 +21,10 @@ from benchmarks.diagnosis.judge import CONTROLS, PARTS, Diagnose, Search, Task, 
 COUNTS = {"faulty": 10, "injected": 300, "healthy": 200, "code": 160, "code_controls": 80}
 """Of the faulty ones: seeds of each network."""
 HALVES = ("working", "validation")
-QUESTIONS = {"first": "first", "among_first": "in 3", "cured": "cured", "longer": "longer"}
-"""Of a verdict, and the columns they are in."""
+QUESTIONS = {"first": "first", "among_first": "in 3", "cured": "cured"}
+"""Answers of a verdict, and the columns they are in; ..."""
+OF_CONTROLS = {"longer": "longer"}
+"""... of a network that learns."""
 
 
 def tasks(part: str, count: int, half: str | None) -> list[Task]:
@@ -46,14 +48,14 @@ def percent(answers: Iterable[bool | None]) -> str:
     return "" if np.isnan(share) else f"{share:.0%}"
 
 
-def row(name: str, group: list[Verdict]) -> list[str]:
+def row(name: str, group: list[Verdict], questions: Iterable[str]) -> list[str]:
     times = [verdict.seconds for verdict in group]
     searches = [verdict.search_seconds for verdict in group if verdict.search_seconds is not None]
     return [
         name,
         str(len(group)),
         percent(verdict.noticed for verdict in group),
-        *(percent(getattr(v, question) for v in group) for question in QUESTIONS),
+        *(percent(getattr(v, question) for v in group) for question in questions),
         f"{np.median(times):.2f}",
         f"{max(times):.2f}",
         percent(verdict.found for verdict in group),
@@ -70,7 +72,8 @@ def report(part: str, found: list[Verdict]) -> Table:
     "its" are its seconds.
     """
     noticed = "accused" if part in CONTROLS else "noticed"
-    columns = ("n", noticed, *QUESTIONS.values(), "median", "most", "search", "its", "errors")
+    questions = OF_CONTROLS if part in CONTROLS else QUESTIONS
+    columns = ("n", noticed, *questions.values(), "median", "most", "search", "its", "errors")
     table = Table(
         Column(part, no_wrap=True),
         *(Column(name, no_wrap=True, justify="right") for name in columns),
@@ -80,10 +83,10 @@ def report(part: str, found: list[Verdict]) -> Table:
     )
     for half in HALVES:
         if of_half := [verdict for verdict in found if verdict.half == half]:
-            table.add_row(*row(half, of_half))
+            table.add_row(*row(half, of_half, questions))
     table.add_section()
     for name in dict.fromkeys(verdict.group for verdict in found):
-        table.add_row(*row(name, [verdict for verdict in found if verdict.group == name]))
+        table.add_row(*row(name, [verdict for verdict in found if verdict.group == name], questions))
     return table
 
 

@@ -205,6 +205,15 @@ def test_a_healthy_network_called_faulty_is_accused(monkeypatch):
     assert not judge(Task("healthy", 0), stub("learns", ["penalty"]), None).noticed
 
 
+def test_a_healthy_network_told_to_train_longer_is_counted_apart(monkeypatch):
+    it = healthy.Healthy(0, "three blobs", CLASSES, three_blobs(), 0.9, 0.9)
+    monkeypatch.setattr(kept, "healthy", lambda seed: it)
+    said = judge(Task("healthy", 0), stub("needs longer", ["too_few_steps"]), None)
+    assert said.longer
+    assert not said.noticed
+    assert program.missed(said)
+
+
 def test_the_program_counts_and_keeps_rows(monkeypatch, tmp_path):
     cure = FAULTY["F20"](0).cured
     for name, function in (
