@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from unstuck.arrays import evenly
+from unstuck.errors import SubjectError
+from unstuck.subjects.handwritten import HandWritten
+
+MOST_ROWS = 200
+"""As many as the forensics, and the diagnosis of code, look at: the same ones."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,20 @@ def rows_of(data: tuple[Any, ...]) -> Cut | None:
             )
             return Cut(data, axes, arrays[0].shape[end])
     return None
+
+
+def with_few_rows(subject: HandWritten, work: Callable[[HandWritten], bool]) -> HandWritten:
+    """Return the subject with at most `MOST_ROWS` rows, or as it is where its functions do not work with fewer.
+
+    Args:
+        subject: somebody's network with its data.
+        work: calls the functions, and tells whether what they return can be used.
+    """
+    cut = rows_of(subject.data)
+    if cut is None or cut.rows <= MOST_ROWS:
+        return subject
+    smaller = subject.with_data(cut.spread(MOST_ROWS))
+    try:
+        return smaller if work(smaller) else subject
+    except SubjectError:  # they take just these rows
+        return subject

@@ -19,12 +19,10 @@ from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.recognise import recognise
 from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.gradients.probes import probe
-from unstuck.gradients.rows import Cut, rows_of
+from unstuck.gradients.rows import Cut, rows_of, with_few_rows
 from unstuck.subjects.calls import random_numbers_kept
 from unstuck.subjects.handwritten import HandWritten
 
-MOST_ROWS = 200
-"""As many as the forensics look at, and the same ones."""
 POINTS = 8
 SAME = 1e-10
 IN_PROPORTION = 1e-6
@@ -37,7 +35,7 @@ class CodeEvidence:
     Attributes:
         given: the subject.
         whole: the same, reseeded before each call if it is random, its data copied if it changes them.
-        subject: the same with at most `MOST_ROWS` rows, where its functions take fewer.
+        subject: the same with fewer rows where there are many, see `with_few_rows`.
         notes: what a person should know of their functions, see `probe`.
     """
 
@@ -226,21 +224,14 @@ def look(subject: HandWritten) -> CodeEvidence:
     with random_numbers_kept(), np.errstate(all="ignore"):
         if not subject.has_gradient:
             whole = subject.seeded(0)
-            return CodeEvidence(subject, whole, _with_few_rows(whole), ())
+            return CodeEvidence(subject, whole, with_few_rows(whole, _has_cost), ())
         probes = probe(subject, subject.w, calls=0)
-        return CodeEvidence(subject, probes.subject, _with_few_rows(probes.subject), probes.notes)
+        return CodeEvidence(subject, probes.subject, with_few_rows(probes.subject, _has_cost), probes.notes)
 
 
-def _with_few_rows(subject: HandWritten) -> HandWritten:
-    cut = rows_of(subject.data)
-    if cut is None or cut.rows <= MOST_ROWS:
-        return subject
-    smaller = subject.with_data(cut.spread(MOST_ROWS))
-    try:
-        smaller.cost(smaller.w)
-    except SubjectError:  # they take just these rows
-        return subject
-    return smaller
+def _has_cost(subject: HandWritten) -> bool:
+    subject.cost(subject.w)
+    return True
 
 
 def _same(a: Array, b: Array) -> bool:

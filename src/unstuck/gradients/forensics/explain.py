@@ -35,7 +35,7 @@ from unstuck.gradients.forensics.relations import Relation, relation
 from unstuck.gradients.forensics.replay import Replay
 from unstuck.gradients.numeric import slope
 from unstuck.gradients.probes import probe
-from unstuck.gradients.rows import rows_of
+from unstuck.gradients.rows import with_few_rows
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.layout import Block
 
@@ -43,7 +43,6 @@ TOLERANCE = 1e-6
 """Of a gradient's difference from the recognised network's, relative to its norm."""
 ROUNDING = 1e-11
 """What rounding leaves of it; more is wrong where a known mistake explains it."""
-MOST_ROWS = 200
 MOST_NUMERIC = 600
 """Parameters of a network that was not recognised, up to which all numeric derivatives are taken."""
 POINTS = 3
@@ -82,7 +81,7 @@ def explain_gradient(
         probes = probe(subject, subject.w, calls=0)
         if probes.obstacle:
             return Explanation(None, (), (), (), (), obstacle=" ".join(probes.notes))
-        subject = _with_some_rows(probes.subject)
+        subject = with_few_rows(probes.subject, _works)
         if not np.isfinite(subject.gradient(subject.w)).all():
             raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
         network = recognise(subject, candidates)
@@ -107,17 +106,9 @@ def _readings(network: Recognised) -> list[Recognised]:
     return [network] if plain is network else [network, plain]
 
 
-def _with_some_rows(subject: HandWritten) -> HandWritten:
-    """Return the subject with fewer rows, where there are many and its functions take them."""
-    cut = rows_of(subject.data)
-    if cut is None or cut.rows <= MOST_ROWS:
-        return subject
-    smaller = subject.with_data(cut.spread(MOST_ROWS))
-    try:
-        smaller.gradient(smaller.w)
-        return smaller if np.isfinite(smaller.cost(smaller.w)) else subject
-    except SubjectError:
-        return subject
+def _works(subject: HandWritten) -> bool:
+    subject.gradient(subject.w)
+    return bool(np.isfinite(subject.cost(subject.w)))
 
 
 def _recognised(subject: HandWritten, network: Recognised) -> Explanation:
