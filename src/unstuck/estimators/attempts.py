@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from unstuck.arrays import Array, in_precision
 from unstuck.engines.engine import Descent
 from unstuck.engines.reference import evaluate_outputs
 from unstuck.estimators.heldout import Examples
+from unstuck.estimators.model import Model
 from unstuck.estimators.plateau import Plateau
 from unstuck.estimators.recipes import is_adaptive
 from unstuck.estimators.starts import packed, unpacked
@@ -22,19 +22,7 @@ from unstuck.recipe import Recipe
 from unstuck.run import Run
 from unstuck.training.train import train
 
-if TYPE_CHECKING:
-    from unstuck.estimators.perceptron import MultilayerPerceptron
-
 LARGEST_SEED = np.iinfo(np.int32).max
-
-
-@dataclass
-class OptimizerState:
-    """What an optimizer hands on to the next call of partial_fit: its memory, its updates, and the learning rate."""
-
-    memory: Memory
-    updates: int
-    learning_rate: float
 
 
 class Task(NamedTuple):
@@ -72,7 +60,7 @@ class Attempt(NamedTuple):
         return self.seen.best_score if self.seen.by_score else self.seen.scores[-1]
 
 
-def attempt(model: MultilayerPerceptron, task: Task, w: Array | None, random: np.random.RandomState) -> Attempt:
+def attempt(model: Model, task: Task, w: Array | None, random: np.random.RandomState) -> Attempt:
     """Train once, from w (None: the recipe's start), or from where the estimator stands unless it begins anew."""
     kept, held = task.kept, task.held
     y, targets = model._coded(kept.Y, task.recipe.loss)
@@ -98,14 +86,14 @@ def attempt(model: MultilayerPerceptron, task: Task, w: Array | None, random: np
     return Attempt(run, seen, descent)
 
 
-def _scorer(model: MultilayerPerceptron, network: Network, X: Array, held: Examples) -> Callable[[Array], float]:
+def _scorer(model: Model, network: Network, X: Array, held: Examples) -> Callable[[Array], float]:
     def score(w: Array) -> float:
         return model._score_of(evaluate_outputs(network, w, X), held.Y, held.weights)
 
     return score
 
 
-def _descent(model: MultilayerPerceptron, network: Network, w: Array | None, task: Task) -> Descent:
+def _descent(model: Model, network: Network, w: Array | None, task: Task) -> Descent:
     """Return where the training starts from."""
     if task.first:
         w = _given_start(model, network, network.start() if w is None else w.astype(network.recipe.precision))
@@ -117,7 +105,7 @@ def _descent(model: MultilayerPerceptron, network: Network, w: Array | None, tas
     return Descent(w, memory, previous=w.copy(), earlier=updates)
 
 
-def _given_start(model: MultilayerPerceptron, network: Network, w: Array) -> Array:
+def _given_start(model: Model, network: Network, w: Array) -> Array:
     """Put the weights and biases that the user gives in the place of those of w."""
     if model.initial_coefs is None and model.initial_intercepts is None:
         return w
@@ -132,7 +120,7 @@ def _alike(memory: Memory, other: Memory) -> bool:
     )
 
 
-def _plateau(model: MultilayerPerceptron, task: Task, score: Callable[[Array], float] | None) -> Plateau:
+def _plateau(model: Model, task: Task, score: Callable[[Array], float] | None) -> Plateau:
     """Return the rule that ends the training; L-BFGS ends by itself."""
     full = isinstance(task.recipe.optimizer, LBFGS)
     seen = Plateau(

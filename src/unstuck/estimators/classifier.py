@@ -18,8 +18,9 @@ from sklearn.utils.validation import validate_data
 from unstuck.arrays import Array
 from unstuck.data.targets import FittedTargets, Targets
 from unstuck.errors import DataError
+from unstuck.estimators.model import DTYPES, Purpose
 from unstuck.estimators.parameters import CONSTRAINTS, keep
-from unstuck.estimators.perceptron import DTYPES, MultilayerPerceptron, Purpose, goes_on
+from unstuck.estimators.perceptron import MultilayerPerceptron, goes_on
 from unstuck.functions.losses import Loss
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -16,17 +15,15 @@ from unstuck.data.sparse import is_sparse
 from unstuck.data.targets import Targets
 from unstuck.engines.reference import evaluate_outputs
 from unstuck.errors import DataError
-from unstuck.estimators.attempts import Attempt, OptimizerState, Task
+from unstuck.estimators.attempts import Attempt, Task
 from unstuck.estimators.heldout import Examples
+from unstuck.estimators.model import Model, OptimizerState
 from unstuck.estimators.plateau import Plateau
 from unstuck.estimators.shortfall import fallen_short, next_to_nothing
 from unstuck.estimators.starts import unpacked
 from unstuck.functions.losses import SquaredError
 from unstuck.functions.schedules import InverseScalingByRows
 from unstuck.recipe import Recipe
-
-if TYPE_CHECKING:
-    from unstuck.estimators.perceptron import MultilayerPerceptron
 
 UNFINISHED = ("all epochs", "call budget", "line search")
 """Reasons for stopping that leave the optimization short of its end."""
@@ -40,7 +37,7 @@ MOST_JUDGED = 1000
 """A network is compared with others on so many rows at most, from all over them."""
 
 
-def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
+def settle(model: Model, task: Task, attempt: Attempt) -> None:
     """Set the fitted attributes.
 
     Raises:
@@ -83,7 +80,7 @@ def settle(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
     model.stopped_ = ("early stopping" if seen.by_score else "plateau") if seen.reached else unless_reached
 
 
-def keep_curves(model: MultilayerPerceptron, seen: Plateau) -> None:
+def keep_curves(model: Model, seen: Plateau) -> None:
     """Set the attributes that tell of the epochs, on from what was seen of them."""
     model._seen = replace(seen, score=None)
     model._no_improvement_count = seen.waited
@@ -102,7 +99,7 @@ def _next_rate(recipe: Recipe, rate: float, rows_seen: int) -> float:
     return recipe.optimizer.learning_rate / (rows_seen + 1) ** schedule.power
 
 
-def warn_of(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
+def warn_of(model: Model, task: Task, attempt: Attempt) -> None:
     """Warn of a training that was cut off, diverged, or stopped where nothing is learned."""
     run, seen, _ = attempt
     said = None
@@ -119,7 +116,7 @@ def warn_of(model: MultilayerPerceptron, task: Task, attempt: Attempt) -> None:
         warnings.warn(f"{type(model).__name__}: {said}", ConvergenceWarning, stacklevel=4)
 
 
-def _ended(model: MultilayerPerceptron, seen: Plateau) -> str:
+def _ended(model: Model, seen: Plateau) -> str:
     if model.stopped_ == "converged":
         return f"training ended after {model.n_iter_} iterations, because its loss or gradient hardly changed any more"
     return (
@@ -128,7 +125,7 @@ def _ended(model: MultilayerPerceptron, seen: Plateau) -> str:
     )
 
 
-def _shortfall(model: MultilayerPerceptron, kept: Examples) -> str | None:
+def _shortfall(model: Model, kept: Examples) -> str | None:
     """Return what to say of a network that has ended far from what can be done; nothing where rows have weights."""
     if kept.weights is not None:
         return None

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from unstuck.arrays import Array, in_precision
-from unstuck.data.inputs import FittedInputs, Inputs
+from unstuck.data.inputs import Inputs
 from unstuck.data.sparse import dense, dense_parts
-from unstuck.data.targets import FittedTargets, Targets
 from unstuck.engines.backprop import forward
 from unstuck.engines.reference import CHUNK, evaluate_outputs
 from unstuck.errors import DataError, OptionError
-from unstuck.estimators.attempts import LARGEST_SEED, OptimizerState, Task, attempt
+from unstuck.estimators.attempts import LARGEST_SEED, Task, attempt
 from unstuck.estimators.heldout import Examples, hold_out
+from unstuck.estimators.model import DTYPES, Model
 from unstuck.estimators.outcome import settle, warn_of
-from unstuck.estimators.parameters import CONSTRAINTS
-from unstuck.estimators.plateau import Plateau
 from unstuck.estimators.recipes import (
     hidden_sizes,
     is_adaptive,
@@ -36,16 +33,11 @@ from unstuck.estimators.recipes import (
 )
 from unstuck.estimators.starts import drawn_start, packed
 from unstuck.functions.activations import Activation
-from unstuck.functions.losses import Loss
 from unstuck.network import DenseLayer, Network
 from unstuck.recipe import Recipe
 
 if TYPE_CHECKING:
     from unstuck.diagnosis.rate_range import RateRange
-
-DTYPES = (np.float64, np.float32)
-Purpose = Literal["fit", "partial_fit", "held"]
-"""What rows are for: to train on, or held out to score."""
 
 
 def goes_on(estimator: Any) -> bool:
@@ -55,49 +47,8 @@ def goes_on(estimator: Any) -> bool:
     return True
 
 
-class MultilayerPerceptron(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """The base of both estimators. A subclass checks, codes and scores targets, and turns outputs into predictions."""
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
-    _inputs: FittedInputs | None = None
-    _targets: FittedTargets | None = None
-    _optimizer: OptimizerState | None = None
-    _seen: Plateau | None = None
-
-    # ---- what a subclass says ------------------------------------------------------------------------------------
-
-    def _checked(self, X: Any, y: Any, purpose: Purpose, reset: bool) -> tuple[Any, npt.NDArray[Any]]:
-        """Return X and the targets Y (n, o); with `reset` their columns are those of all later calls."""
-        raise NotImplementedError
-
-    def _coded(self, Y: npt.NDArray[Any], loss: Loss) -> tuple[npt.NDArray[Any], Targets]:
-        """Return the targets as `train` takes them, and how it is to code them."""
-        raise NotImplementedError
-
-    def _labelled(self, targets: FittedTargets) -> FittedTargets:
-        """Return the targets of the Run with the user's own labels and units."""
-        return targets
-
-    def _score_of(self, A: Array, Y: npt.NDArray[Any], weights: Array | None) -> float:
-        """Return accuracy or r2 of outputs A (n, o)."""
-        raise NotImplementedError
-
-    def _row_weights(self, Y: npt.NDArray[Any], weights: Array | None) -> Array | None:
-        """Return the weights of the rows, those of their classes included."""
-        return weights
-
-    def _loss_shift(self, Y: npt.NDArray[Any], weights: Array | None) -> float:
-        """Return the constant by which scikit-learn's loss differs from ours."""
-        return 0.0
-
-    @property
-    def _many_classes(self) -> bool | None:
-        """Whether a row has one of more than two classes; None where the targets are numbers."""
-        return None
-
-    @property
-    def _stratified(self) -> bool:
-        return False
+class MultilayerPerceptron(Model):
+    """The base of both estimators."""
 
     # ---- fitting -------------------------------------------------------------------------------------------------
 

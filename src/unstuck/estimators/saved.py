@@ -9,7 +9,7 @@ import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import unstuck
 from unstuck.errors import FileError
-from unstuck.estimators.attempts import OptimizerState
+from unstuck.estimators.model import Model, OptimizerState
 from unstuck.estimators.outcome import keep_curves
 from unstuck.estimators.plateau import Plateau
 from unstuck.estimators.recipes import name_of
@@ -33,9 +33,6 @@ from unstuck.estimators.values import (
 )
 from unstuck.run import Run
 from unstuck.sealed import check_format, seal_folder, unseal_folder
-
-if TYPE_CHECKING:
-    from unstuck.estimators.perceptron import MultilayerPerceptron
 
 FORMAT = "unstuck estimator 1"
 TEXT = "estimator.toml"
@@ -58,7 +55,7 @@ MOST = 1 << 62
 """No count is larger."""
 
 
-def save_estimator(model: MultilayerPerceptron, path: str | Path) -> None:
+def save_estimator(model: Model, path: str | Path) -> None:
     """Write a fitted estimator into a new folder.
 
     Raises:
@@ -124,9 +121,7 @@ def load_estimator(kind: type[Any], path: str | Path) -> Any:
     return model
 
 
-def _fill(
-    model: MultilayerPerceptron, folder: Path, arrays: Arrays, texts: dict[str, str], facts: dict[str, Any]
-) -> None:
+def _fill(model: Model, folder: Path, arrays: Arrays, texts: dict[str, str], facts: dict[str, Any]) -> None:
     """Set parameters and fitted attributes, of parts that need not fit.
 
     Raises:
