@@ -1,4 +1,4 @@
-"""What type checkers make of a user's program. `make lint` checks it; it is not run. An ignore without need fails."""
+"""What type checkers make of a user's program: `make lint` asks them. An ignore without need fails."""
 
 from typing import assert_type
 
@@ -17,5 +17,8 @@ in_short = Recipe(
 in_full = Recipe([Dense(8, LeakyReLU(0.1)), Dense(1)], "squared_error", Adam(0.01), inputs=Inputs(scaling="standard"))
 assert_type(in_short.optimizer, Optimizer)
 assert_type(in_full.inputs, Inputs)
-Recipe([Dense(1)], loss=3)  # type: ignore[arg-type]
-Recipe([Dense("8")], loss="squared_error")  # type: ignore[arg-type]
+
+
+def refused() -> None:
+    Recipe([Dense(1)], loss=3)  # type: ignore[arg-type]
+    Recipe([Dense("8")], loss="squared_error")  # type: ignore[arg-type]
