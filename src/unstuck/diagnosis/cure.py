@@ -162,7 +162,8 @@ class Search:
             if part[0].suspicion < STRONG or part[0].fault in trial.treatment.faults:
                 continue
             more = self._tried([*trial.treatment.parts, part])
-            if more and min(more.after) > trial.median + CLEARLY * self.evidence.attainable:
+            enough = trial.median + CLEARLY * self.evidence.attainable
+            if more and more.median > enough and min(more.after) > trial.median:
                 trial = more
         return trial
 

@@ -49,7 +49,7 @@ def diagnose(
         X: features, an array (n, i) or a table of n rows; for a recipe. A run that has not been saved or pickled since
             has what it was trained on.
         y: targets, n labels or numbers, or an array (n, o); likewise. Row weights are not looked at.
-        budget: seconds that it may take, about; None for ten times as long as the recipe trains, from 3.5 to 10.
+        budget: seconds that it may take, about; None for eight times as long as the recipe trains, from 3 to 10.
         progress: show what is being done when it takes longer than a second.
         optimizer: that a network somebody wrote is trained with; None for gradient descent at the rate of its step,
             or at the best rate.

@@ -17,7 +17,7 @@ from unstuck.run import Run
 from unstuck.training.many import train_many
 from unstuck.training.progress import ProgressBar
 
-TIMES, SHORTEST, LONGEST = 10, 3.5, 10.0
+TIMES, SHORTEST, LONGEST = 8, 3.0, 10.0
 """Unless the user says otherwise a diagnosis may take so many times as long as a training, from ... to ... seconds."""
 MOST_WATCHED = 500
 """Judged rows on which the metric is followed through the first training."""

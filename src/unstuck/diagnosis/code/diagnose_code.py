@@ -27,7 +27,7 @@ from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.subjects.calls import random_numbers_kept
 from unstuck.subjects.handwritten import HandWritten
 
-BUDGET = 6.0
+BUDGET = 5.0
 CODE_SHARE = 0.3
 """Of the budget, for trials of the code."""
 UPDATES = 2_000
