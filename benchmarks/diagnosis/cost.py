@@ -1,8 +1,10 @@
-"""What measuring costs: signals beside the training they are of, evidence beside the trainings it is taken from.
+"""What measuring costs: beside the training that is measured, and evidence beside the trainings it is taken from.
 
-    signals   seconds of train(..., signals=True) over those of train(...), less 1: the median over pairs of trainings
-              that follow each other, so that a busy machine slows both; one record an epoch, as is usual
+    watching  what `diagnose` adds to the training it watches: the metric on judged rows, at 60 records or fewer
+    signals   what `signals=True` adds to `train`, one record an epoch, and at 60 records
     evidence  seconds of `measure` less those of the trainings it runs
+
+What is added is the median over pairs of trainings that follow each other, so that a busy machine slows both.
 
 python -m benchmarks.diagnosis.cost --only digits --repeats 5
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -28,7 +31,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from benchmarks import workloads
 from unstuck import Adam, Dense, Inputs, Recipe, train
 from unstuck.diagnosis import measure as measuring
-from unstuck.diagnosis.trainings import LONGEST, Clock
+from unstuck.diagnosis.problem import Problem
+from unstuck.diagnosis.trainings import LONGEST, Clock, train_all, with_fewer_records
 
 SECONDS = 0.5
 """A training is of as many epochs as take about so long, one at least."""
@@ -47,7 +51,9 @@ class Cost:
         parameters: of the network.
         epochs: of each training, with a record each.
         seconds: of the training without signals, the median.
-        signals: by how much signals make it longer, as a share.
+        watching: by how much it makes the training longer, as a share.
+        signals: likewise, with a record each epoch.
+        few_signals: likewise, with at most 60 records.
         measure: seconds of `measure`.
         trainings: how many of them are spent on trainings.
     """
@@ -57,7 +63,9 @@ class Cost:
     parameters: int
     epochs: int
     seconds: float
+    watching: float
     signals: float
+    few_signals: float
     measure: float
     trainings: float
 
@@ -105,11 +113,11 @@ def cost(name: str, repeats: int, seconds: float) -> Cost:
     trained(pilot, X, y, signals=True)
     epochs = max(1, round(pilot.epochs * seconds / trained(pilot, X, y)))
     recipe = recipe.replace(epochs=epochs)
-    pairs = []
-    for turn in range(repeats):
-        order = (False, True) if turn % 2 == 0 else (True, False)
-        times = {signals: trained(recipe, X, y, signals) for signals in order}
-        pairs.append((times[False], times[True]))
+    few = with_fewer_records(recipe)
+    problem = Problem.of(recipe, X, y)
+    watching, _ = added(lambda watched: train_all([recipe], problem, watched=watched), repeats)
+    signals, alone = added(lambda signals: train(recipe, X, y, progress=False, signals=signals), repeats)
+    few_signals, _ = added(lambda signals: train(few, X, y, progress=False, signals=signals), repeats)
     with training_time() as spent:
         began = time.perf_counter()
         measuring.measure(recipe, X, y, Clock(LONGEST))
@@ -120,18 +128,31 @@ def cost(name: str, repeats: int, seconds: float) -> Cost:
         rows=len(X),
         parameters=run.network.size,
         epochs=epochs,
-        seconds=statistics.median(without for without, _ in pairs),
-        signals=statistics.median(with_them / without for without, with_them in pairs) - 1,
+        seconds=alone,
+        watching=watching,
+        signals=signals,
+        few_signals=few_signals,
         measure=measured,
         trainings=sum(spent),
     )
 
 
+def added(training: Callable[[bool], object], repeats: int) -> tuple[float, float]:
+    """Return by how much a training takes longer with something than without, and the seconds without."""
+    pairs = []
+    for turn in range(repeats):
+        order = (False, True) if turn % 2 == 0 else (True, False)
+        times = {answer: timeit.timeit(lambda answer=answer: training(answer), number=1) for answer in order}
+        pairs.append((times[False], times[True]))
+    return (
+        statistics.median(with_it / without for without, with_it in pairs) - 1,
+        statistics.median(without for without, _ in pairs),
+    )
+
+
 def trained(recipe: Recipe, X: Any, y: Any, signals: bool = False) -> float:
     """Return the seconds of a training."""
-    began = time.perf_counter()
-    train(recipe, X, y, progress=False, signals=signals)
-    return time.perf_counter() - began
+    return timeit.timeit(lambda: train(recipe, X, y, progress=False, signals=signals), number=1)
 
 
 @contextmanager
@@ -154,15 +175,15 @@ def training_time() -> Iterator[list[float]]:
 def report(costs: list[Cost]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("recipe", no_wrap=True)
-    for column in ("rows", "parameters", "epochs", "training s", "signals", "measure s", "trainings", "evidence"):
+    for column in ("rows", "epochs", "seconds", "watching", "signals", "at 60", "measure", "evidence"):
         table.add_column(column, justify="right", no_wrap=True)
     for one in costs:
         table.add_row(
             one.name,
-            *(f"{count:,}" for count in (one.rows, one.parameters, one.epochs)),
-            f"{one.seconds:.3f}",
-            f"{one.signals:+.1%}",
-            *(f"{seconds:.2f}" for seconds in (one.measure, one.trainings, one.evidence)),
+            *(f"{count:,}" for count in (one.rows, one.epochs)),
+            f"{one.seconds:.2f}",
+            *(f"{share:+.0%}" for share in (one.watching, one.signals, one.few_signals)),
+            *(f"{seconds:.2f}" for seconds in (one.measure, one.evidence)),
         )
     return table
 
