@@ -76,6 +76,22 @@ def test_the_page_says_what_the_text_says():
     assert [line for line in said if " ".join(line.split()) not in text] == []
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_layer_has_its_own_numbers_at_the_start_and_at_the_end(name):
+    evidence = diagnosed(name).evidence
+    if evidence is None:
+        return
+    head, rows = shown.layer_table(evidence)
+    layers = [layer for pair in zip(evidence.start.layers, evidence.end.layers, strict=True) for layer in pair]
+    assert len(rows) == len(layers)
+    for layer, row in zip(layers, rows, strict=True):
+        cells = dict(zip(head, row, strict=True))
+        assert cells["dead"] == f"{layer.dead:.0%}"
+        for signal in ("z_mean", "z_spread", "rank", "gradient", "penalty", "noise_scale"):
+            given, shown_as = getattr(layer, signal), float(cells[signal.replace("_", " ")])
+            assert shown_as == pytest.approx(given, rel=0.01, abs=1e-12, nan_ok=True)
+
+
 def test_texts_are_no_html():
     attack = '<script>alert("x")</script> & <b>'
     page = Page(replace(diagnosed("learns"), verdict=attack, ruled_out=(attack,)).to_html())

@@ -133,11 +133,11 @@ def _measured(diagnosis: Conclusion) -> str:
     parts += ["<h2>Layers</h2>", _figure(layers_figure(evidence), f"Signals of each layer, start and end: {standing}.")]
     head, of_layers = shown.layer_table(evidence)
     note = (
-        "From the start to the end. Gradient and penalty are root mean squares over the weights. The noise scale is "
-        "the number of rows to an update at which the noise of the gradient is as large as the gradient (inf: it is "
-        "not told from 0). Update is the size of one of the first updates beside that of the parameters."
+        "Gradient and penalty are root mean squares over the weights. The noise scale is the number of rows to an "
+        "update at which the noise of the gradient is as large as the gradient (inf: it is not told from 0). Update is "
+        "the size of one of the first updates beside that of the parameters."
     )
-    parts += [_table(head, of_layers, numbers=range(1, len(head))), _paragraph(note)]
+    parts += [_table(head, of_layers, numbers=range(2, len(head))), _paragraph(note)]
     return "\n".join(parts)
 
 

@@ -306,20 +306,16 @@ def _noise_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
 
 def layer_table(evidence: Evidence) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return what was measured of each layer, at the start and at the end: the heads of the columns, and the rows."""
-    head = ("layer", "dead", "saturated", "z mean", "z spread", "rank", "gradient", "penalty", "noise scale", "update")
+    signals = ("z_mean", "z_spread", "rank", "gradient", "penalty", "noise_scale")
+    head = ("layer", "at the", "dead", "saturated", *(name.replace("_", " ") for name in signals), "update")
     ratios = evidence.update_ratios or (math.nan,) * len(evidence.start.layers)
     rows = []
     for before, after, ratio in zip(evidence.start.layers, evidence.end.layers, ratios, strict=True):
-        pairs = [
-            *((f"{getattr(one, name):.0%}" for one in (before, after)) for name in ("dead", "saturated")),
-            *(
-                (f"{getattr(one, name):.3g}" for one in (before, after))
-                for name in ("z_mean", "z_spread", "rank", "gradient", "penalty", "noise_scale")
-            ),
-        ]
         update = f"{ratio:.2g}" if math.isfinite(ratio) else ""
-        place = f"{before.number}: {before.units} {before.activation}"
-        rows.append((place, *(" -> ".join(pair) for pair in pairs), update))
+        names = (f"{before.number}: {before.units} {before.activation}", "start"), ("", "end")
+        for name, one, last in zip(names, (before, after), (update, ""), strict=True):
+            numbers = (f"{getattr(one, signal):.3g}" for signal in signals)
+            rows.append((*name, f"{one.dead:.0%}", f"{one.saturated:.0%}", *numbers, last))
     return head, rows
 
 
