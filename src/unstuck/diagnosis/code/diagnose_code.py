@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unstuck.diagnosis.changes import with_best_rate
+from unstuck.diagnosis.code.descent import seconds_of
 from unstuck.diagnosis.code.equivalent import Equivalent, equivalent, with_all_rows
 from unstuck.diagnosis.code.evidence import CodeEvidence, look
 from unstuck.diagnosis.code.experiments import Experiments
@@ -21,13 +22,16 @@ from unstuck.diagnosis.of_recipe import diagnose_recipe
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trainings import Clock
 from unstuck.diagnosis.verdict import Diagnosis
+from unstuck.errors import SubjectError
 from unstuck.functions.optimizers import Optimizer
 from unstuck.gradients.forensics.lines import backward_pass
 from unstuck.gradients.forensics.recognised import Recognised
 from unstuck.subjects.calls import random_numbers_kept
 from unstuck.subjects.handwritten import HandWritten
 
-BUDGET = 5.0
+BUDGET, LONGER = 5.0, 10.0
+SLOW = 1e-3
+"""Seconds of one gradient, from which on the longer budget is taken."""
 CODE_SHARE = 0.3
 """Of the budget, for trials of the code."""
 UPDATES = 2_000
@@ -47,6 +51,8 @@ def diagnose_code(
     clock = Clock(budget or BUDGET)
     with random_numbers_kept(), np.errstate(all="ignore"):
         evidence = look(subject)
+        if budget is None and _slow(evidence.subject):
+            clock.limit(LONGER)
         findings = examine(evidence)
         network = right_network(evidence, findings)
         loss_is_wrong = network is not None and evidence.recognised is None
@@ -66,6 +72,13 @@ def diagnose_code(
         said = diagnose_recipe(made.recipe, made.X, made.y, left, progress)
         told = bool(optimizer and epochs)
         return joined(said, evidence, findings, trials, lines, made, told, clock.spent)
+
+
+def _slow(subject: HandWritten) -> bool:
+    try:
+        return subject.has_gradient and seconds_of(lambda w, t: subject.gradient(w), subject.w) > SLOW
+    except SubjectError:  # it is told of later
+        return False
 
 
 def right_network(evidence: CodeEvidence, findings: list[Finding]) -> Recognised | None:
