@@ -10,7 +10,7 @@ from unstuck.arrays import Array
 from unstuck.diagnosis.code.descent import best_descent, seconds_of, trainings
 from unstuck.diagnosis.code.evidence import CodeEvidence
 from unstuck.diagnosis.code.score import Score
-from unstuck.diagnosis.code.trials import ENOUGH, MOST, PATIENCE
+from unstuck.diagnosis.code.trials import ENOUGH, suitable_updates
 from unstuck.diagnosis.learnable import learnable
 from unstuck.diagnosis.problem import Problem
 from unstuck.functions.activations import Identity, Softmax
@@ -62,8 +62,7 @@ def own_training(evidence: CodeEvidence, seconds: float) -> OwnTraining | None:
         return subject.gradient(w)
 
     one = seconds_of(gradient, subject.w)
-    affordable = seconds / (trainings(1) * max(one, 1e-6))
-    updates = int(np.clip(affordable, max(FEWEST, min(ENOUGH, affordable * PATIENCE)), MOST))
+    updates = suitable_updates(seconds / (trainings(1) * max(one, 1e-6)), FEWEST)
     _, (w,) = best_descent(gradient, subject.cost, [subject.w], updates)
     reached = score.of(evidence.outputs(w)) if np.isfinite(w).all() else -1.0
     labels = score.labels

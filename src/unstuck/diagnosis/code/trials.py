@@ -151,7 +151,7 @@ def run_trial(
     affordable = seconds / ((trainings(STARTS) + FRESH / 2) * max(one, 1e-6))
     if affordable * PATIENCE < FEWEST:
         return None
-    updates = int(np.clip(affordable, max(FEWEST, min(ENOUGH, affordable * PATIENCE)), MOST))
+    updates = suitable_updates(affordable, FEWEST)
     rate_before, ends_before = (
         (None, [before(w, updates) for w in first]) if own_step else best_descent(before, cost, first, updates)
     )
@@ -190,6 +190,11 @@ def run_trial(
     made = trial(first, ends_before, ends_after)
     does_well = np.median(made.after) <= made.first - HALF * (best.first - np.median(best.after))
     return made if does_well and made.matters and made.cost >= HALF else best
+
+
+def suitable_updates(affordable: float, fewest: int) -> int:
+    """Return as many updates as the time allows, but enough of them where patience suffices, and some at least."""
+    return int(np.clip(affordable, max(fewest, min(ENOUGH, affordable * PATIENCE)), MOST))
 
 
 def _median(value: Callable[[Array], float], ends: Sequence[Array]) -> float:
