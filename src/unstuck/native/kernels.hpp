@@ -27,17 +27,43 @@ std::size_t panels(std::size_t columns) {
 // the latency of its few accumulators.
 template <class Each>
 void in_blocks(std::size_t from, std::size_t to, Each each) {
-    const std::size_t blocks = (to - from + block - 1) / block;
-    for (std::size_t k = 0; k < blocks; ++k) {
-        const std::size_t first = from + (to - from) * k / blocks, next = from + (to - from) * (k + 1) / blocks;
-        each(first, next - first);
+    if (from == to) return;
+    const std::size_t blocks = (to - from + block - 1) / block, least = (to - from) / blocks;
+    std::size_t longer = (to - from) % blocks;  // so many are one row longer
+    while (from < to) {
+        const std::size_t count = least + (longer > 0);
+        longer -= longer > 0;
+        each(from, count);
+        from += count;
     }
 }
 
-// c[r][:] = bias + sum over k of a(r, k) b[k][:], for R rows of a. a's panels lie `stride` apart; c's rows lie next to
-// each other.
-template <class T, int R>
-void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const T *b, const T *bias, T *c) {
+// What becomes of a sum before it is stored as entry `at` of a matrix: it stays as it is; a = relu(z); and
+// dL/dz = dL/da relu'(z), where a lies as dL/da does.
+template <class T>
+struct Unchanged {
+    using V = typename Simd<T>::Vector;
+    V operator()(V sum, std::size_t) const { return sum; }
+};
+
+template <class T>
+struct Rectified {
+    using V = typename Simd<T>::Vector;
+    V operator()(V z, std::size_t) const { return z < 0 ? V{} : z; }
+};
+
+template <class T>
+struct ThroughRelu {
+    using V = typename Simd<T>::Vector;
+    const T *a;
+    V operator()(V d, std::size_t at) const { return Simd<T>::load(a + at) > 0 ? d : 0 * d; }
+};
+
+// c[r][:] = ending(bias + sum over k of a(r, k) b[k][:]), for R rows of a. a's panels lie `stride` apart; c's rows lie
+// next to each other, from entry `at` of their matrix on.
+template <class T, int R, class Ending>
+void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const T *b, const T *bias, T *c,
+                      std::size_t at, Ending ending) {
     using S = Simd<T>;
     typename S::Vector sum[R][2] = {};
     if (bias) {
@@ -61,8 +87,9 @@ void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-        S::store(c + r * panel<T>, sum[r][0]);
-        S::store(c + r * panel<T> + S::lanes, sum[r][1]);
+        const std::size_t left = at + r * panel<T>, right = left + S::lanes;
+        S::store(c + left, ending(sum[r][0], left));
+        S::store(c + right, ending(sum[r][1], right));
     }
 }
 
@@ -103,9 +130,9 @@ void sum_rows(const T *d, std::size_t n, T *g) {
     }
 }
 
-template <class T, std::size_t... R>
+template <class T, class Ending, std::size_t... R>
 constexpr auto rows_table(std::index_sequence<R...>) {
-    return std::array{&rows_times_panel<T, R + 1>...};
+    return std::array{&rows_times_panel<T, R + 1, Ending>...};
 }
 
 template <class T, std::size_t... I>
@@ -113,13 +140,13 @@ constexpr auto columns_table(std::index_sequence<I...>) {
     return std::array{&columns_times_panel<T, I + 1>...};
 }
 
-// Rows from..to of a against one panel of b.
-template <class T>
+// Rows from..to of a against one panel of b, into the rows of c that begin at entry `at`.
+template <class T, class Ending = Unchanged<T>>
 void multiply_rows(const T *a, std::size_t stride, std::size_t k_count, std::size_t from, std::size_t to, const T *b,
-                   const T *bias, T *c) {
-    static constexpr auto table = rows_table<T>(std::make_index_sequence<block>{});
+                   const T *bias, T *c, std::size_t at = 0, Ending ending = {}) {
+    static constexpr auto table = rows_table<T, Ending>(std::make_index_sequence<block>{});
     in_blocks(from, to, [&](std::size_t r, std::size_t count) {
-        table[count - 1](a + r * panel<T>, stride, k_count, b, bias, c + r * panel<T>);
+        table[count - 1](a + r * panel<T>, stride, k_count, b, bias, c, at + r * panel<T>, ending);
     });
 }
 
@@ -172,9 +199,9 @@ template <class T, int step = 1>
     return v[0];
 }
 
-// z(r, k) = bias_k + sum over i of x(r, i) w(k, i) for the few outputs k of one panel: x in panels `stride` apart, w in
-// panels over its inputs, [inputs / panel][outputs][panel]. A register adds up along i, for as many rows as it has
-// lanes.
+// z(r, k) = bias_k + sum over i of x(r, i) w(k, i) for the outputs k of one panel, as few as a register has lanes: x in
+// panels `stride` apart, w in panels over its inputs, [inputs / panel][outputs][panel]. A register adds up along i, for
+// as many rows as it has lanes. Beyond the last output z is zero.
 template <class T>
 void rows_times_few(const T *x, std::size_t stride, std::size_t inputs, std::size_t from, std::size_t to, const T *w,
                     std::size_t outputs, const T *bias, T *z) {
@@ -183,6 +210,7 @@ void rows_times_few(const T *x, std::size_t stride, std::size_t inputs, std::siz
         const std::size_t count = std::min<std::size_t>(S::lanes, to - first);
         std::size_t row[S::lanes];
         for (int r = 0; r < S::lanes; ++r) row[r] = (first + std::min<std::size_t>(r, count - 1)) * panel<T>;
+        typename S::Vector totals[S::lanes] = {};
         for (std::size_t k = 0; k < outputs; ++k) {
             typename S::Vector sum[S::lanes] = {};
             const T *xs = x, *ws = w + k * panel<T>;
@@ -192,8 +220,12 @@ void rows_times_few(const T *x, std::size_t stride, std::size_t inputs, std::siz
                 for (int r = 0; r < S::lanes; ++r)
                     sum[r] += S::load(xs + row[r]) * left + S::load(xs + row[r] + S::lanes) * right;
             }
-            const auto total = sums_of<T>(sum) + (bias ? bias[k] : T(0));
-            for (std::size_t r = 0; r < count; ++r) z[row[r] + k] = total[r];
+            totals[k] = sums_of<T>(sum) + (bias ? bias[k] : T(0));
+        }
+        transpose_square<T>(totals);
+        for (std::size_t r = 0; r < count; ++r) {
+            S::store(z + row[r], totals[r]);
+            S::store(z + row[r] + S::lanes, typename S::Vector{});
         }
     }
 }

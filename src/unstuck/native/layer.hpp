@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "buffer.hpp"
 #include "kernels.hpp"
@@ -63,10 +64,10 @@ struct Layer {
             copy(flat + plan.biases + p * P, packed + biases + p * P, std::min(P, outputs - p * P));
     }
 
-    // One panel of the packed W into W^T.
+    // One panel of the packed W into W^T, square by square.
     void transpose(const T *w, std::size_t p) {
-        using S = Simd<T>;
-        constexpr std::size_t L = S::lanes;
+        constexpr std::size_t L = Simd<T>::lanes;
+        constexpr std::integral_constant<std::size_t, L> all{};
         T *panel_of_first = transposed.get() + p * P * P;
         const std::size_t columns = std::min(P, outputs - p * P);
         for (std::size_t i = 0; i < inputs; i += L)
@@ -74,19 +75,22 @@ struct Layer {
                 const std::size_t rows_here = std::min(L, inputs - i), columns_here = std::min(L, columns - o);
                 const T *from = w + i * P + o;
                 T *to = panel_of_first + i / P * outputs * P + o * P + i % P;
-                typename S::Vector square[L] = {};
-                if (rows_here == L)
-#pragma GCC unroll 16
-                    for (std::size_t k = 0; k < L; ++k) square[k] = S::load(from + k * P);
+                if (rows_here == L && columns_here == L)
+                    transpose_square_of(from, to, all, all);
                 else
-                    for (std::size_t k = 0; k < rows_here; ++k) square[k] = S::load(from + k * P);
-                transpose_square<T>(square);
-                if (columns_here == L)
-#pragma GCC unroll 16
-                    for (std::size_t k = 0; k < L; ++k) S::store(to + k * P, square[k]);
-                else
-                    for (std::size_t k = 0; k < columns_here; ++k) S::store(to + k * P, square[k]);
+                    transpose_square_of(from, to, rows_here, columns_here);
             }
+    }
+
+  private:
+    // So many rows and columns of it; where they are constants, it stays in registers.
+    template <class Rows, class Columns>
+    static void transpose_square_of(const T *from, T *to, Rows rows, Columns columns) {
+        using S = Simd<T>;
+        typename S::Vector square[S::lanes] = {};
+        for (std::size_t k = 0; k < rows; ++k) square[k] = S::load(from + k * P);
+        transpose_square<T>(square);
+        for (std::size_t k = 0; k < columns; ++k) S::store(to + k * P, square[k]);
     }
 };
 

@@ -18,7 +18,6 @@ template <class T>
 class DropoutFactors {
   public:
     DropoutFactors(const LayerPlan &layer, std::uint64_t seed)
-
         : philox_(seed), stream_(dropout_stream + layer.index), kept_(static_cast<T>(1 / (1 - layer.rate))) {
         const auto threshold = static_cast<std::uint64_t>(std::nearbyint(layer.rate * 4294967296.0));
         dropped_ = threshold == 0 ? kept_ : T(0);

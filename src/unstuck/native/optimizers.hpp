@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <stdexcept>
+#include <variant>
 
 #include "plan.hpp"
 #include "simd_math.hpp"
@@ -196,42 +198,66 @@ struct NAdam {
 
 }  // namespace rules
 
-// Calls body with the rule of this update.
-template <class T, class Body>
-void with_rule(const Plan &plan, const Moment &moment, Body body) {
+template <class T>
+using Rule =
+    std::variant<rules::Sgd<T>, rules::Momentum<T>, rules::Nesterov<T>, rules::RmsProp<T>, rules::AdaptiveRmsProp<T>,
+                 rules::Rprop<T>, rules::AdaGrad<T>, rules::Adam<T>, rules::NAdam<T>>;
+
+// The formula of this update, with its numbers.
+template <class T>
+Rule<T> rule_of(const Plan &plan, const Moment &moment) {
     const auto setting = [&](std::size_t k) { return static_cast<T>(plan.settings[k]); };
     const auto rest = [&](std::size_t k) { return static_cast<T>(1 - plan.settings[k]); };
     const T rate = static_cast<T>(moment.rate), square = static_cast<T>(moment.square_factor);
     switch (plan.optimizer) {
         case Optimizer::sgd:
-            return body(rules::Sgd<T>{rate});
+            return rules::Sgd<T>{rate};
         case Optimizer::momentum:
-            return body(rules::Momentum<T>{rate, setting(0)});
+            return rules::Momentum<T>{rate, setting(0)};
         case Optimizer::nesterov:
-            return body(rules::Nesterov<T>{rate, setting(0)});
+            return rules::Nesterov<T>{rate, setting(0)};
         case Optimizer::rmsprop:
-            return body(rules::RmsProp<T>{rate, setting(0), rest(0), setting(1)});
+            return rules::RmsProp<T>{rate, setting(0), rest(0), setting(1)};
         case Optimizer::adaptive_rmsprop:
-            return body(rules::AdaptiveRmsProp<T>{rate, setting(0), rest(0), setting(1), setting(2), setting(3),
-                                                  setting(4), setting(5)});
+            return rules::AdaptiveRmsProp<T>{rate,       setting(0), rest(0),    setting(1),
+                                             setting(2), setting(3), setting(4), setting(5)};
         case Optimizer::rprop:
-            return body(rules::Rprop<T>{static_cast<T>(moment.rate / plan.learning_rate), setting(0), setting(1),
-                                        setting(2), setting(3)});
+            return rules::Rprop<T>{static_cast<T>(moment.rate / plan.learning_rate), setting(0), setting(1), setting(2),
+                                   setting(3)};
         case Optimizer::adagrad:
-            return body(rules::AdaGrad<T>{rate, setting(0)});
+            return rules::AdaGrad<T>{rate, setting(0)};
         case Optimizer::adam:
         case Optimizer::adamw: {
             // epsilon hat stands beside sqrt(s), before s is corrected
             const double epsilon = plan.settings[2] * (plan.settings[3] ? std::sqrt(moment.square_factor) : 1);
             const double keep = plan.optimizer == Optimizer::adamw ? 1 - moment.rate * plan.settings[4] : 1;
-            return body(rules::Adam<T>{static_cast<T>(moment.rate * moment.mean_factor), square, static_cast<T>(keep),
-                                       setting(0), rest(0), setting(1), rest(1), static_cast<T>(epsilon)});
+            return rules::Adam<T>{static_cast<T>(moment.rate * moment.mean_factor),
+                                  square,
+                                  static_cast<T>(keep),
+                                  setting(0),
+                                  rest(0),
+                                  setting(1),
+                                  rest(1),
+                                  static_cast<T>(epsilon)};
         }
         case Optimizer::nadam:
-            return body(rules::NAdam<T>{rate, static_cast<T>(moment.mean_factor),
-                                        static_cast<T>(moment.gradient_factor), square, setting(0), rest(0), setting(1),
-                                        rest(1), setting(2)});
+            return rules::NAdam<T>{rate,
+                                   static_cast<T>(moment.mean_factor),
+                                   static_cast<T>(moment.gradient_factor),
+                                   square,
+                                   setting(0),
+                                   rest(0),
+                                   setting(1),
+                                   rest(1),
+                                   setting(2)};
     }
+    throw std::logic_error("an optimizer without a rule");
+}
+
+// Calls body with it.
+template <class T, class Body>
+void with_rule(const Plan &plan, const Moment &moment, Body body) {
+    std::visit(body, rule_of<T>(plan, moment));
 }
 
 // The rule on entry j of each vector; a slot that it does not use may be missing.
@@ -248,15 +274,17 @@ void apply(const Rule &rule, V *__restrict w, const V *__restrict g, V *__restri
 
 // The update of `count` parameters, in whole vectors and one by one at the end.
 template <class T>
-void update(const Plan &plan, const Moment &moment, T *w, const T *g, T *m, T *s, T *v, std::size_t count) {
+void update(const Rule<T> &rule, T *w, const T *g, T *m, T *s, T *v, std::size_t count) {
     using V = typename Simd<T>::Vector;
     const std::size_t vectors = count / Simd<T>::lanes, first = vectors * Simd<T>::lanes;
     const auto as_vectors = [](auto *x) { return reinterpret_cast<V *>(const_cast<T *>(x)); };
     const auto from = [first](auto *x) { return x ? x + first : x; };
-    with_rule<T>(plan, moment, [&](auto rule) {
-        apply<V>(rule, as_vectors(w), as_vectors(g), as_vectors(m), as_vectors(s), as_vectors(v), vectors);
-        apply<T>(rule, from(w), from(g), from(m), from(s), from(v), count - first);
-    });
+    std::visit(
+        [&](auto one) {
+            apply<V>(one, as_vectors(w), as_vectors(g), as_vectors(m), as_vectors(s), as_vectors(v), vectors);
+            apply<T>(one, from(w), from(g), from(m), from(s), from(v), count - first);
+        },
+        rule);
 }
 
 }  // namespace unstuck::UNSTUCK_ISA

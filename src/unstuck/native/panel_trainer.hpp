@@ -184,6 +184,8 @@ class PanelTrainer final : public Trainer<T> {
         Steps steps{};
         std::size_t per_epoch = 1;
         Moment moment{};
+        Rule<T> rule;
+        double shrink = 1;  // the gradient, to the limit of its norm
         bool last = false;
         Done done{};
         std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
@@ -214,8 +216,8 @@ class PanelTrainer final : public Trainer<T> {
             if (gradients) {
                 run.gradients.work(me.number, [&](std::size_t k) { gradient_of(run, k); });
                 if (by_norm_ && run.purpose == Purpose::update && run.batch.is_last()) {
-                    me.meet([&] { run.cost = shrink_factor(); });
-                    run.updates.work(me.number, [&](std::size_t k) { update_of(run.moment, items_[k], run.cost); });
+                    me.meet([&] { run.shrink = shrink_factor(); });
+                    run.updates.work(me.number, [&](std::size_t k) { update_of(run, items_[k]); });
                 }
             }
             me.end_round([&] { conclude_slab(run); });
@@ -240,6 +242,7 @@ class PanelTrainer final : public Trainer<T> {
         if (batch.first == 0) run.done.cost_sum = 0, run.done.rows = 0;
         if (steps.shuffled) batch.order = shuffle_.order(plan_.seed, t / run.per_epoch, n);
         run.moment = moments_.at(steps.earlier + t + 1, steps.rates[run.done.steps], this->momenta);
+        run.rule = rule_of<T>(plan_, run.moment);
         begin_batch(run, std::min(steps.batch_size, n - batch.first));
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - run.started;
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
@@ -350,21 +353,34 @@ class PanelTrainer final : public Trainer<T> {
         for (std::size_t i = 0; i < count; i += line) __builtin_prefetch(row + i);
     }
 
-    // The rows as panels; the last one is filled up with zeros, which a layer of few outputs multiplies by zeros.
+    // The rows as panels. What lies beyond the end of a row is the beginning of the next one, and is not looked at but
+    // by a layer of few outputs, which multiplies it by zeros; so there it must be zero.
     void gather(const Batch &batch, std::size_t from, std::size_t to) {
         constexpr std::size_t ahead = 4;
-        const auto inputs = static_cast<std::size_t>(plan_.inputs);
+        const auto inputs = static_cast<std::size_t>(plan_.inputs), left_over = inputs % P;
+        const std::size_t whole = panels<T>(inputs) * P, size = batch.rows->count * inputs;
+        const bool clears = left_over != 0 && items_.front().layer->few;
         for (std::size_t r = from; r < to; ++r) {
-            const T *row = batch.rows->X + batch.row(r) * inputs;
+            const std::size_t at = batch.row(r) * inputs;
+            const T *row = batch.rows->X + at;
             if (r + ahead < to) fetch(batch.rows->X + batch.row(r + ahead) * inputs, inputs);
-            for (std::size_t i = 0; i < inputs; i += P) {
-                T *to_panel = x_.get() + (i / P * batch.n + r) * P;
-                const std::size_t count = std::min(P, inputs - i);
-                std::copy_n(row + i, count, to_panel);
-                std::fill(to_panel + count, to_panel + P, T(0));
-            }
+            T *to_panel = x_.get() + r * P;
+            if (at + whole <= size)
+                for (std::size_t i = 0; i < inputs; i += P) copy_panel(row + i, to_panel + i * batch.n);
+            else
+                for (std::size_t i = 0; i < inputs; i += P)
+                    std::copy_n(row + i, std::min(P, inputs - i), to_panel + i * batch.n);
+            if (clears) std::fill_n(to_panel + (inputs - left_over) * batch.n + left_over, P - left_over, T(0));
         }
     }
+
+    static void copy_panel(const T *from, T *to) {
+        using S = Simd<T>;
+        S::store(to, S::load(from));
+        S::store(to + S::lanes, S::load(from + S::lanes));
+    }
+
+    static void no_finish(std::size_t) {}
 
     void forward_dense(Layer<T> &layer, const T *x, const Batch &batch, std::size_t chunk, std::size_t from,
                        std::size_t to, RowEntries<T> &entries) {
@@ -375,10 +391,7 @@ class PanelTrainer final : public Trainer<T> {
         T *z = (layer.keeps_z || batch.keeps_z ? layer.z : layer.a).get(), *a = layer.a.get();
         if (layer.few) {
             rows_times_few(x, n * P, layer.inputs, from, to, w, layer.outputs, b, z);
-            for (std::size_t r = from; r < to; ++r) {
-                std::fill(z + r * P + layer.outputs, z + (r + 1) * P, T(0));
-                activate(f, parameter, z + r * P, a + r * P, P);
-            }
+            activate(f, parameter, z + from * P, a + from * P, (to - from) * P);
         } else {
             const auto finish = [&](std::size_t p) {
                 const std::size_t at = (p * n + from) * P;
@@ -388,6 +401,8 @@ class PanelTrainer final : public Trainer<T> {
             if (layer.zeros_in && batch.goes_back) layer.entries.take(chunk, from, listed ? &entries : nullptr);
             if (listed)
                 entries.times_panels(w, layer.inputs, layer.weight_panels(), b, z, n * P, finish);
+            else if (f == Activation::relu && z == a)
+                times_panels(x, n, layer.inputs, from, to, w, layer.weight_panels(), b, a, no_finish, Rectified<T>{});
             else
                 times_panels(x, n, layer.inputs, from, to, w, layer.weight_panels(), b, z, finish);
         }
@@ -406,11 +421,12 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
-    // The losses of rows from..to, and delta = dL/dz of the last layer. `scratch` holds four rows.
+    // The losses of rows from..to, and delta = dL/dz of the last layer. `scratch` holds four rows of outputs, or those
+    // of the targets that go by lanes.
     void output(const Batch &batch, std::size_t from, std::size_t to, T *scratch) {
         Layer<T> &last = *layers_.back();
         const std::size_t o = last.outputs, padded = panels<T>(o) * P, n = batch.n;
-        if (loss_.computes_softmax() && o <= P / 2) return output_by_lanes(batch, from, to);
+        if (loss_.computes_softmax() && o <= P / 2) return output_by_lanes(batch, from, to, scratch);
         T *y = scratch, *z = y + padded, *a = z + padded, *d = a + padded;
         for (std::size_t r = from; r < to; ++r) {
             const T *target = batch.rows->Y + batch.row(r) * o;
@@ -434,33 +450,46 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     // The same for softmax with cross-entropy over few classes, a row in each lane.
-    void output_by_lanes(const Batch &batch, std::size_t from, std::size_t to) {
+    void output_by_lanes(const Batch &batch, std::size_t from, std::size_t to, T *targets) {
         using S = Simd<T>;
+        using V = typename S::Vector;
         constexpr std::size_t L = S::lanes;
         Layer<T> &last = *layers_.back();
         const std::size_t o = last.outputs;
+        for (std::size_t r = from; r < to; ++r) {  // all of them first: what was just written in parts is slow to load
+            const T *target = batch.rows->Y + batch.row(r) * o;
+            T *lane = targets + (r - from) / L * o * L + (r - from) % L;
+            for (std::size_t k = 0; k < o; ++k) lane[k * L] = target[k];
+        }
         for (std::size_t first = from; first < to; first += L) {
             const std::size_t count = std::min(L, to - first);
-            typename S::Vector y[L] = {}, z[L], a[L] = {}, d[L] = {}, scale{};
-            for (std::size_t j = 0; j < L; ++j) {
-                const std::size_t r = std::min(first + j, to - 1);
-                const T *target = batch.rows->Y + batch.row(r) * o;
-                for (std::size_t k = 0; k < o; ++k) y[k][j] = target[k];
-                z[j] = S::load(last.z.get() + r * P);
-                scale[j] = static_cast<T>(batch.row_scale * batch.weight(r));
-            }
+            V y[L], z[L], a[L] = {}, d[L] = {};
+            T shares[L] = {}, losses[L];
+            for (std::size_t j = 0; j < L; ++j) z[j] = S::load(last.z.get() + std::min(first + j, to - 1) * P);
+            for (std::size_t k = 0; k < o; ++k) y[k] = S::load(targets + (first - from) * o + k * L);
+            for (std::size_t j = 0; j < count; ++j)
+                shares[j] = static_cast<T>(batch.row_scale * batch.weight(first + j));
             transpose_square<T>(z);
-            const auto losses = RowLoss<T>::softmax_crossentropy(y, z, a, d, o);
-            for (std::size_t k = 0; k < o; ++k) d[k] *= scale;
-            transpose_square<T>(d);
-            transpose_square<T>(a);
-            for (std::size_t j = 0; j < count; ++j) {
-                const std::size_t at = (first + j) * P;
-                S::store(last.a.get() + at, a[j]);
-                S::store(last.delta.get() + at, d[j]);
-                S::store(last.delta.get() + at + L, typename S::Vector{});
+            S::store(losses, RowLoss<T>::softmax_crossentropy(y, z, a, d, o));
+            for (std::size_t j = 0; j < count; ++j)
                 row_costs_[first + j] = batch.row_scale * batch.weight(first + j) * losses[j];
+            if (batch.goes_back) {
+                const V share = S::load(shares);
+                for (std::size_t k = 0; k < o; ++k) d[k] *= share;
+                store_rows(d, count, last.delta.get() + first * P);
+            } else {
+                store_rows(a, count, last.a.get() + first * P);
             }
+        }
+    }
+
+    // From a row in each lane to a row in each half panel; the other half is zero.
+    static void store_rows(typename Simd<T>::Vector *v, std::size_t count, T *to) {
+        using S = Simd<T>;
+        transpose_square<T>(v);
+        for (std::size_t j = 0; j < count; ++j) {
+            S::store(to + j * P, v[j]);
+            S::store(to + j * P + S::lanes, typename S::Vector{});
         }
     }
 
@@ -495,6 +524,9 @@ class PanelTrainer final : public Trainer<T> {
             const std::size_t count = panels<T>(layer.inputs);
             if (layer.zeros_out && entries.list(layer.delta.get(), n, layer.outputs, from, to))
                 entries.times_panels(w, layer.outputs, count, nullptr, d, n * P, finish);
+            else if (f == Activation::relu && below + 1 == k)
+                times_panels<T>(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, no_finish,
+                                ThroughRelu<T>{a});
             else
                 times_panels<T>(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, finish);
             if (f == Activation::softmax)
@@ -516,7 +548,7 @@ class PanelTrainer final : public Trainer<T> {
         const bool updates = run.purpose == Purpose::update && batch.is_last() && !by_norm_;
         const bool keeps = run.purpose == Purpose::gradient || by_norm_ || !batch.is_last();
         double cost = 0, square = 0, noted = 0;
-        T test = 0;
+        typename Simd<T>::Vector test{};
         const auto settle = [&](std::size_t at, T *g, std::size_t count, bool biases) {
             if (!batch.is_first()) add(g, g_.get() + at, count);
             if (batch.is_last()) cost += penalize(plan_, w_.get() + at, g, count, biases, batch.row_share);
@@ -525,7 +557,7 @@ class PanelTrainer final : public Trainer<T> {
             if (notes_gradients_)
                 for (std::size_t j = 0; j < count; ++j) noted += static_cast<double>(g[j]) * g[j];
             if (keeps) std::copy_n(g, count, g_.get() + at);
-            if (updates) update_stretch(run.moment, at, g, count, biases);
+            if (updates) update_stretch(run.moment, run.rule, at, g, count, biases);
         };
         const auto finish = [&](std::size_t i, std::size_t count, T *g) {
             if (layer.few) clear_padding(layer, item.panel, g, count);
@@ -543,7 +575,7 @@ class PanelTrainer final : public Trainer<T> {
         item_costs_[k] = cost;
         item_squares_[k] = square;
         item_noted_[k] = noted;
-        if (test != 0) finite_gradient_ = false;
+        if (Simd<T>::across(test, std::plus<>{}) != 0) finite_gradient_ = false;
         if (updates) finish_update(item);
     }
 
@@ -571,20 +603,21 @@ class PanelTrainer final : public Trainer<T> {
 
     // ---- update --------------------------------------------------------------------------------------------------
 
-    void update_of(const Moment &moment, const Item<T> &item, double shrink) {
+    void update_of(const Run &run, const Item<T> &item) {
         const auto stretch = [&](std::size_t at, std::size_t count, bool biases) {
             T *g = g_.get() + at;
             if (std::isfinite(plan_.clip_value)) clip(g, count, static_cast<T>(plan_.clip_value));
-            if (shrink != 1)
-                for (std::size_t j = 0; j < count; ++j) g[j] *= static_cast<T>(shrink);
-            update_stretch(moment, at, g, count, biases);
+            if (run.shrink != 1)
+                for (std::size_t j = 0; j < count; ++j) g[j] *= static_cast<T>(run.shrink);
+            update_stretch(run.moment, run.rule, at, g, count, biases);
         };
         stretch(item.weights(), item.size(), false);
         if (item.has_biases()) stretch(item.biases(), P, true);
         finish_update(item);
     }
 
-    void update_stretch(const Moment &moment, std::size_t at, T *g, std::size_t count, bool biases) {
+    void update_stretch(const Moment &moment, const Rule<T> &rule, std::size_t at, T *g, std::size_t count,
+                        bool biases) {
         T *w = w_.get() + at;
         if (std::isfinite(plan_.clip_value)) clip(g, count, static_cast<T>(plan_.clip_value));
         for (const auto &penalty : plan_.penalties)
@@ -593,7 +626,7 @@ class PanelTrainer final : public Trainer<T> {
                 for (std::size_t j = 0; j < count; ++j) w[j] *= keep;
             }
         T *m = memory_[0].get(), *s = memory_[1].get(), *v = memory_[2].get();
-        update(plan_, moment, w, g, m ? m + at : m, s ? s + at : s, v ? v + at : v, count);
+        update(rule, w, g, m ? m + at : m, s ? s + at : s, v ? v + at : v, count);
     }
 
     void finish_update(const Item<T> &item) {
@@ -619,7 +652,8 @@ class PanelTrainer final : public Trainer<T> {
         if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || in_slabs))
             g_.resize(size_);
         while (scratch_.size() < static_cast<std::size_t>(run.members))
-            scratch_.emplace_back().rows.resize(4 * panels<T>(plan_.outputs) * P);
+            scratch_.emplace_back().rows.resize(
+                std::max(4 * panels<T>(plan_.outputs) * P, chunk_rows * std::min<std::size_t>(plan_.outputs, P / 2)));
     }
 
     // Where products may have few entries to add up: in rows that are mostly zeros, behind ReLU and behind Dropout. The

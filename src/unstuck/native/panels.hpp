@@ -12,13 +12,14 @@
 
 namespace unstuck::UNSTUCK_ISA {
 
-// c[p] = bias + x b[p] for `count` panels of b; finish(p) is called for each panel while it is in the cache.
-template <class T, class Finish>
+// c[p] = ending(bias + x b[p]) for `count` panels of b; finish(p) is called for each panel while it is in the cache.
+template <class T, class Finish, class Ending = Unchanged<T>>
 void times_panels(const T *x, std::size_t n, std::size_t columns, std::size_t from, std::size_t to, const T *b,
-                  std::size_t count, const T *bias, T *c, Finish finish) {
+                  std::size_t count, const T *bias, T *c, Finish finish, Ending ending = {}) {
     constexpr std::size_t P = panel<T>;
     for (std::size_t p = 0; p < count; ++p) {
-        multiply_rows(x, n * P, columns, from, to, b + p * columns * P, bias ? bias + p * P : nullptr, c + p * n * P);
+        multiply_rows(x, n * P, columns, from, to, b + p * columns * P, bias ? bias + p * P : nullptr, c, p * n * P,
+                      ending);
         finish(p);
     }
 }
@@ -64,14 +65,14 @@ void times(T *to, const T *by, std::size_t count) {
 
 // 0 x is zero but for what is not finite; in two sums, each of which waits for itself.
 template <class T>
-T zero_if_finite(const T *x, std::size_t count) {
+typename Simd<T>::Vector zero_if_finite(const T *x, std::size_t count) {
     using S = Simd<T>;
     typename S::Vector left{}, right{};
     for (std::size_t j = 0; j < count; j += panel<T>) {
         left += S::load(x + j) * T(0);
         right += S::load(x + j + S::lanes) * T(0);
     }
-    return S::across(left + right, std::plus<>{});
+    return left + right;
 }
 
 }  // namespace unstuck::UNSTUCK_ISA

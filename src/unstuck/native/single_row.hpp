@@ -242,7 +242,7 @@ class GeneralUpdates {
             backward(x, f, w, static_cast<T>(scale));
             for (std::size_t j = 0; j < size; j += lanes) not_finite += 0 * S::load(g_.get() + j);
             const Moment moment = moments_.at(stretch.t + n + 1, stretch.rates[n], momenta);
-            update(net_.plan, moment, w, g_.get(), w + size, w + 2 * size, w + 3 * size, size);
+            update(rule_of<T>(net_.plan, moment), w, g_.get(), w + size, w + 2 * size, w + 3 * size, size);
             momenta *= moment.momentum;
         }
         return cost + G::sum(not_finite);
