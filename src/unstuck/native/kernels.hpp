@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "simd.hpp"
@@ -202,31 +203,40 @@ template <class T, int step = 1>
 // z(r, k) = bias_k + sum over i of x(r, i) w(k, i) for the outputs k of one panel, as few as a register has lanes: x in
 // panels `stride` apart, w in panels over its inputs, [inputs / panel][outputs][panel]. A register adds up along i, for
 // as many rows as it has lanes. Beyond the last output z is zero.
+template <class T, class Count>
+void few_rows_times_few(const T *x, std::size_t stride, std::size_t inputs, Count count, const T *w,
+                        std::size_t outputs, const T *bias, T *z) {
+    using S = Simd<T>;
+    const auto row = [=](std::size_t r) { return std::min<std::size_t>(r, count - 1) * panel<T>; };
+    typename S::Vector totals[S::lanes] = {};
+    for (std::size_t k = 0; k < outputs; ++k) {
+        typename S::Vector sum[S::lanes] = {};
+        const T *xs = x, *ws = w + k * panel<T>;
+        for (std::size_t i = 0; i < inputs; i += panel<T>, xs += stride, ws += outputs * panel<T>) {
+            const auto left = S::load(ws), right = S::load(ws + S::lanes);
+#pragma GCC unroll 16
+            for (int r = 0; r < S::lanes; ++r)
+                sum[r] += S::load(xs + row(r)) * left + S::load(xs + row(r) + S::lanes) * right;
+        }
+        totals[k] = sums_of<T>(sum) + (bias ? bias[k] : T(0));
+    }
+    transpose_square<T>(totals);
+    for (std::size_t r = 0; r < count; ++r) {
+        S::store(z + row(r), totals[r]);
+        S::store(z + row(r) + S::lanes, typename S::Vector{});
+    }
+}
+
 template <class T>
 void rows_times_few(const T *x, std::size_t stride, std::size_t inputs, std::size_t from, std::size_t to, const T *w,
                     std::size_t outputs, const T *bias, T *z) {
-    using S = Simd<T>;
-    for (std::size_t first = from; first < to; first += S::lanes) {
-        const std::size_t count = std::min<std::size_t>(S::lanes, to - first);
-        std::size_t row[S::lanes];
-        for (int r = 0; r < S::lanes; ++r) row[r] = (first + std::min<std::size_t>(r, count - 1)) * panel<T>;
-        typename S::Vector totals[S::lanes] = {};
-        for (std::size_t k = 0; k < outputs; ++k) {
-            typename S::Vector sum[S::lanes] = {};
-            const T *xs = x, *ws = w + k * panel<T>;
-            for (std::size_t i = 0; i < inputs; i += panel<T>, xs += stride, ws += outputs * panel<T>) {
-                const auto left = S::load(ws), right = S::load(ws + S::lanes);
-#pragma GCC unroll 16
-                for (int r = 0; r < S::lanes; ++r)
-                    sum[r] += S::load(xs + row[r]) * left + S::load(xs + row[r] + S::lanes) * right;
-            }
-            totals[k] = sums_of<T>(sum) + (bias ? bias[k] : T(0));
-        }
-        transpose_square<T>(totals);
-        for (std::size_t r = 0; r < count; ++r) {
-            S::store(z + row[r], totals[r]);
-            S::store(z + row[r] + S::lanes, typename S::Vector{});
-        }
+    constexpr std::integral_constant<std::size_t, Simd<T>::lanes> all{};
+    for (std::size_t first = from; first < to; first += all) {
+        const T *rows = x + first * panel<T>;
+        if (first + all <= to)
+            few_rows_times_few(rows, stride, inputs, all, w, outputs, bias, z + first * panel<T>);
+        else
+            few_rows_times_few(rows, stride, inputs, to - first, w, outputs, bias, z + first * panel<T>);
     }
 }
 
