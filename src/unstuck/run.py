@@ -16,7 +16,8 @@ from unstuck.data.blocks import RowSource, naming
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.mapped import MappedRows, too_large_to_copy
 from unstuck.data.targets import FittedTargets, as_targets
-from unstuck.engines.reference import CHUNK, evaluate_outputs
+from unstuck.engines.outputs import evaluate_outputs
+from unstuck.engines.reference import CHUNK
 from unstuck.errors import DataError, FileError, OptionError
 from unstuck.history import History, is_signal
 from unstuck.metrics import TALLIED, Tally, evaluate

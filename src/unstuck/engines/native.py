@@ -112,10 +112,9 @@ class NativeEngine:
         return np.array(noted)
 
     def _make_trainer(self, tiny: bool = True) -> _native.TrainerFloat32:
-        trainer = _native.TrainerFloat32 if self.network.recipe.precision == "float32" else _native.TrainerFloat64
         rows = self.rows
         n = min(rows.buffer_rows, len(rows)) if isinstance(rows, RowStream) else len(rows)  # of one call
-        return trainer({**plan(self.network, n), "tiny": tiny}, _native.cpu_level())
+        return _trainer_for(self.network, n, tiny)
 
     def _run(
         self,
@@ -220,12 +219,27 @@ class NativeEngine:
         return [descent.memory[name] for name in self._slot_names]
 
 
+def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
+    """Return A (n, o) for rows X (n, i), in evaluation mode; an output does not depend on the rows beside it."""
+    A = np.zeros((len(X), network.outputs), X.dtype)
+    if len(X):
+        trainer = _trainer_for(network, len(X), tiny=False)
+        trainer.load(np.ascontiguousarray(w), [], 1.0)
+        trainer.evaluate(X, np.zeros_like(A), None, A, thread_count())
+    return A
+
+
 def thread_count() -> int:
     """Return how many threads may work: as OMP_NUM_THREADS says, as elsewhere, or one for each core at hand."""
     wish = os.environ.get("OMP_NUM_THREADS", "")
     if wish.isdecimal() and int(wish) > 0:
         return min(int(wish), MOST_THREADS)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _trainer_for(network: Network, rows: int, tiny: bool) -> _native.TrainerFloat32:
+    trainer = _native.TrainerFloat32 if network.recipe.precision == "float32" else _native.TrainerFloat64
+    return trainer({**plan(network, rows), "tiny": tiny}, _native.cpu_level())
 
 
 def slot_names(optimizer: Optimizer) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from unstuck.arrays import Array, in_precision
 from unstuck.engines.engine import Descent
-from unstuck.engines.reference import evaluate_outputs
+from unstuck.engines.outputs import evaluate_outputs
 from unstuck.estimators.heldout import Examples
 from unstuck.estimators.model import Model
 from unstuck.estimators.plateau import Plateau

@@ -13,7 +13,7 @@ from unstuck.arrays import evenly, in_precision
 from unstuck.data.inputs import Inputs
 from unstuck.data.sparse import is_sparse
 from unstuck.data.targets import Targets
-from unstuck.engines.reference import evaluate_outputs
+from unstuck.engines.outputs import evaluate_outputs
 from unstuck.errors import DataError
 from unstuck.estimators.attempts import Attempt, Task
 from unstuck.estimators.heldout import Examples

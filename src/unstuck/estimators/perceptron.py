@@ -16,7 +16,8 @@ from unstuck.arrays import Array, in_precision
 from unstuck.data.inputs import Inputs
 from unstuck.data.sparse import dense, dense_parts
 from unstuck.engines.backprop import forward
-from unstuck.engines.reference import CHUNK, evaluate_outputs
+from unstuck.engines.outputs import evaluate_outputs
+from unstuck.engines.reference import CHUNK
 from unstuck.errors import DataError, OptionError
 from unstuck.estimators.attempts import LARGEST_SEED, Task, attempt
 from unstuck.estimators.heldout import Examples, hold_out
