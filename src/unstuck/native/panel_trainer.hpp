@@ -20,7 +20,9 @@
 #include "interface.hpp"
 #include "layer.hpp"
 #include "masks.hpp"
+#include "mini_batch.hpp"
 #include "optimizers.hpp"
+#include "output_losses.hpp"
 #include "panels.hpp"
 #include "penalties.hpp"
 #include "shares.hpp"
@@ -131,26 +133,10 @@ class PanelTrainer final : public Trainer<T> {
 
     enum class Purpose { update, gradient, outputs };
 
-    // A mini-batch, and the slab of its rows under way: n rows from `first` on, of `order` or as they are.
-    struct Batch {
-        const Rows<T> *rows;
-        const std::uint32_t *order = nullptr;
-        std::size_t first = 0, n = 0;
-        std::size_t done = 0, count = 0;  // rows of the batch before the slab, and all of them
-        std::int64_t t = -1;              // the update it is for, which names its dropout masks; -1: evaluation
-        double row_share = 1;             // 1 / sum w_r
-        double row_scale = 1;             // dL/dl_r = row_scale w_r
-        bool keeps_z = false;             // of all layers
-        bool goes_back = false;           // for its gradient
-
-        std::size_t row(std::size_t r) const { return order ? order[first + r] : first + r; }
-        T weight(std::size_t r) const { return rows->weights ? rows->weights[row(r)] : T(1); }
-        bool is_first() const { return done == 0; }
-        bool is_last() const { return done + n == count; }
-    };
+    using Batch = MiniBatch<T>;
 
     struct Scratch {
-        Buffer<T> rows;  // four of the outputs
+        Buffer<T> outputs;
         RowEntries<T> entries;
     };
 
@@ -206,7 +192,7 @@ class PanelTrainer final : public Trainer<T> {
                 const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
                 Scratch &mine = scratch_[me.number];
                 forward(run.batch, c, from, to, mine.entries);
-                output(run.batch, from, to, mine.rows.get());
+                loss_(run.batch, *layers_.back(), from, to, mine.outputs, row_costs_.data());
                 if (gradients)
                     backward(run.batch, from, to, mine.entries);
                 else
@@ -421,78 +407,6 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
-    // The losses of rows from..to, and delta = dL/dz of the last layer. `scratch` holds four rows of outputs, or those
-    // of the targets that go by lanes.
-    void output(const Batch &batch, std::size_t from, std::size_t to, T *scratch) {
-        Layer<T> &last = *layers_.back();
-        const std::size_t o = last.outputs, padded = panels<T>(o) * P, n = batch.n;
-        if (loss_.computes_softmax() && o <= P / 2) return output_by_lanes(batch, from, to, scratch);
-        T *y = scratch, *z = y + padded, *a = z + padded, *d = a + padded;
-        for (std::size_t r = from; r < to; ++r) {
-            const T *target = batch.rows->Y + batch.row(r) * o;
-            for (std::size_t k = 0; k < o; ++k) y[k] = target[k];
-            if (padded == P) {
-                z = last.z.get() + r * P, a = last.a.get() + r * P, d = last.delta.get() + r * P;
-            } else {
-                read_row(last.z.get(), r, n, z, padded);
-                read_row(last.a.get(), r, n, a, padded);
-            }
-            std::fill(d + o, d + padded, T(0));
-            const T l = loss_(y, z, a, d);
-            const double scale = batch.row_scale * batch.weight(r);
-            for (std::size_t k = 0; k < o; ++k) d[k] *= static_cast<T>(scale);
-            row_costs_[r] = scale * l;
-            if (padded > P) {
-                if (loss_.computes_softmax()) write_row(last.a.get(), r, n, a, padded);
-                write_row(last.delta.get(), r, n, d, padded);
-            }
-        }
-    }
-
-    // The same for softmax with cross-entropy over few classes, a row in each lane.
-    void output_by_lanes(const Batch &batch, std::size_t from, std::size_t to, T *targets) {
-        using S = Simd<T>;
-        using V = typename S::Vector;
-        constexpr std::size_t L = S::lanes;
-        Layer<T> &last = *layers_.back();
-        const std::size_t o = last.outputs;
-        for (std::size_t r = from; r < to; ++r) {  // all of them first: what was just written in parts is slow to load
-            const T *target = batch.rows->Y + batch.row(r) * o;
-            T *lane = targets + (r - from) / L * o * L + (r - from) % L;
-            for (std::size_t k = 0; k < o; ++k) lane[k * L] = target[k];
-        }
-        for (std::size_t first = from; first < to; first += L) {
-            const std::size_t count = std::min(L, to - first);
-            V y[L], z[L], a[L] = {}, d[L] = {};
-            T shares[L] = {}, losses[L];
-            for (std::size_t j = 0; j < L; ++j) z[j] = S::load(last.z.get() + std::min(first + j, to - 1) * P);
-            for (std::size_t k = 0; k < o; ++k) y[k] = S::load(targets + (first - from) * o + k * L);
-            for (std::size_t j = 0; j < count; ++j)
-                shares[j] = static_cast<T>(batch.row_scale * batch.weight(first + j));
-            transpose_square<T>(z);
-            S::store(losses, RowLoss<T>::softmax_crossentropy(y, z, a, d, o));
-            for (std::size_t j = 0; j < count; ++j)
-                row_costs_[first + j] = batch.row_scale * batch.weight(first + j) * losses[j];
-            if (batch.goes_back) {
-                const V share = S::load(shares);
-                for (std::size_t k = 0; k < o; ++k) d[k] *= share;
-                store_rows(d, count, last.delta.get() + first * P);
-            } else {
-                store_rows(a, count, last.a.get() + first * P);
-            }
-        }
-    }
-
-    // From a row in each lane to a row in each half panel; the other half is zero.
-    static void store_rows(typename Simd<T>::Vector *v, std::size_t count, T *to) {
-        using S = Simd<T>;
-        transpose_square<T>(v);
-        for (std::size_t j = 0; j < count; ++j) {
-            S::store(to + j * P, v[j]);
-            S::store(to + j * P + S::lanes, typename S::Vector{});
-        }
-    }
-
     void hand_over(Run &run, std::size_t c, std::size_t from, std::size_t to) {
         const auto o = static_cast<std::size_t>(plan_.outputs);
         if (run.notes) run.notes->observe(c, from, to, run.batch.n);
@@ -652,8 +566,7 @@ class PanelTrainer final : public Trainer<T> {
         if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || in_slabs))
             g_.resize(size_);
         while (scratch_.size() < static_cast<std::size_t>(run.members))
-            scratch_.emplace_back().rows.resize(
-                std::max(4 * panels<T>(plan_.outputs) * P, chunk_rows * std::min<std::size_t>(plan_.outputs, P / 2)));
+            scratch_.push_back({loss_.scratch(chunk_rows), {}});
     }
 
     // Where products may have few entries to add up: in rows that are mostly zeros, behind ReLU and behind Dropout. The
@@ -696,7 +609,7 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     const Plan plan_;
-    const RowLoss<T> loss_;
+    const OutputLosses<T> loss_;
     Moments moments_;
     std::vector<std::unique_ptr<Layer<T>>> layers_;
     std::vector<Item<T>> items_;
