@@ -15,12 +15,15 @@ from unstuck import (
     Adam,
     Dense,
     Dropout,
+    Given,
     Huber,
+    Identity,
     LeakyReLU,
     Momentum,
     Normal,
     OneCycle,
     Recipe,
+    ReLU,
     Run,
     SquaredError,
     Targets,
@@ -43,6 +46,8 @@ TOLERANCE = {"float64": 1e-9, "float32": 5e-3}
 STEPPING = sorted(set(Optimizer.family) - {"lbfgs"})
 KNOWN_FROM_A = ["identity", "leaky_relu", "relu", "sigmoid", "tanh"]
 PRECISIONS = ["float64", "float32"]
+
+TWO_SLOPES = [Identity(), ReLU(), *(LeakyReLU(slope) for slope in (0.0, 0.01, 0.3, 1.0, 2.5))]
 
 precisions = pytest.mark.parametrize("precision", PRECISIONS)
 
@@ -129,6 +134,77 @@ def test_curves(level: str, hidden: str, precision: str) -> None:
     trained(recipe.replace(precision=precision), X[:, :1], X[:, 0] ** 2)
 
 
+@precisions
+@pytest.mark.parametrize("hidden", TWO_SLOPES, ids=str)
+@pytest.mark.parametrize("output", ["identity", "leaky_relu", "sigmoid"])
+def test_splines(level: str, hidden: Activation, output: str, precision: str) -> None:
+    loss = "binary_crossentropy" if output == "sigmoid" else "squared_error"
+    layers = [Dense(13, hidden, weight_start=Normal(0.8), bias_start=Normal(0.5)), Dense(1, output)]
+    recipe = Recipe(layers, loss=loss, optimizer=SGD(0.05), epochs=200, targets=Targets("numbers"))
+    for batches in ({"batch_size": "full"}, {"batch_size": 16}):  # splines, and what mini-batches take
+        trained(recipe.replace(precision=precision, **batches), X[:, :1], X[:, 0] ** 2 > 0.5)
+
+
+@given(
+    units=st.integers(1, 20),
+    hidden=st.sampled_from(TWO_SLOPES),
+    biases=st.tuples(st.booleans(), st.booleans()),
+    rows=st.integers(2, 90),
+    grid=st.sampled_from([1, 3, 1000]),
+    weighted=st.booleans(),
+    optimizer=st.sampled_from([SGD(0.01), Momentum(0.005), Adam(0.01)]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=100, deadline=None)
+def test_any_spline(units, hidden, biases, rows, grid, weighted, optimizer, seed) -> None:
+    layers = [Dense(units, hidden, bias=biases[0], weight_start=Normal(0.5)), Dense(1, bias=biases[1])]
+    recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size="full", epochs=100, seed=seed)
+    random = np.random.default_rng(seed)
+    x = np.round(random.normal(size=(rows, 1)) * grid) / grid  # the same x many times over
+    weights = random.integers(0, 3, rows) + np.eye(rows)[0] if weighted else None
+    trained(recipe.replace(precision="float64"), x, random.normal(size=rows), sample_weight=weights)
+
+
+@pytest.mark.parametrize("hidden", TWO_SLOPES, ids=str)
+@pytest.mark.parametrize("optimizer", STEPPING)
+def test_splines_by_every_optimizer(optimizer: str, hidden: Activation) -> None:
+    recipe = Recipe([Dense(9, hidden), Dense(1)], loss="squared_error", optimizer=optimizer, batch_size="full")
+    trained(recipe.replace(epochs=50, precision="float64"), X[:, :1], X[:, 0] ** 2)
+
+
+@pytest.mark.parametrize("hidden", TWO_SLOPES, ids=str)
+def test_a_unit_is_not_active_on_a_row_at_its_knot(level: str, hidden: Activation) -> None:
+    x = np.arange(-4.0, 5)
+    w = np.array([1, -1, 2, -2, 0.5, -0.5, 0, 0, 0, 1, -1, 1, -1])
+    b = -w * np.array([0, 0, 1, -3, 4, 4, 0, 0, 0, -4, -4, 9, -9]) + np.array([0] * 6 + [0, 1, -1] + [0] * 4)
+    z = x[:, None] * w + b
+    assert ((z == 0).any(axis=0) == [1] * 7 + [0, 0, 1, 1, 0, 0]).all()
+    first = Dense(13, hidden, weight_start=Given(w[None]), bias_start=Given(b))
+    recipe = Recipe([first, Dense(1)], loss="squared_error", optimizer=SGD(1e-3), batch_size="full", epochs=1)
+    trained(recipe.replace(precision="float64"), x[:, None], np.sin(x))
+
+
+def test_where_the_gradient_is_zero_adam_stays(level: str) -> None:
+    x = X[:, :1]
+    weights = (x[:, 0] < 0.3).astype(float)
+    w, b = np.ones((1, 12)), -np.linspace(-1.5, 1.5, 12)  # the knots: beyond 0.3 there is no weight
+    layers = [Dense(12, "relu", weight_start=Given(w), bias_start=Given(b)), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", optimizer=Adam(0.01), batch_size="full", epochs=10)
+    run = trained(recipe.replace(precision="float64"), x, x[:, 0] ** 2, sample_weight=weights)
+    assert (run.final_parameters[:12] == 1).sum() == 5
+
+
+@pytest.mark.parametrize("hidden", ["relu", "leaky_relu", "identity"])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_an_overflow_before_small_weights_is_found(level: str, hidden: str, sign: int) -> None:
+    x = np.linspace(1, 2, 9)[:, None] * 1e10
+    first = Dense(4, hidden, weight_start=Given(sign * np.array([[1.0, 1, 1, 1e300]])))
+    layers = [first, Dense(1, weight_start=Given(np.full((4, 1), 1e-305)))]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(1e-30), batch_size="full", epochs=2)
+    run = trained(recipe.replace(precision="float64"), x, np.zeros(9))
+    assert run.stopped == ("all epochs" if hidden == "relu" and sign < 0 else "diverged")
+
+
 BATCHES = {
     "full": {"batch_size": "full"},
     "shuffled": {"batch_size": 16, "schedule": OneCycle()},
@@ -201,7 +277,13 @@ def test_any_shape(hidden, rows, inputs, outputs, batch, weighted, seed) -> None
 @precisions
 @pytest.mark.parametrize(
     ("units", "activation", "rows"),
-    [([3, 1], "identity", 4), ([3, 1], "relu", 4), ([30, 1], "leaky_relu", 70), ([4, 4, 1], "exponential", 70)],
+    [
+        ([3, 1], "identity", 4),
+        ([3, 1], "relu", 4),
+        ([30, 1], "leaky_relu", 70),
+        ([30, 1], "identity", 70),
+        ([4, 4, 1], "exponential", 70),
+    ],
     ids=str,
 )
 def test_divergence_is_found_at_the_same_step(
@@ -215,15 +297,28 @@ def test_divergence_is_found_at_the_same_step(
 
 
 @pytest.mark.parametrize(
-    ("units", "inputs", "rows", "batch"),
-    [([2, 1], 2, 4, "full"), ([16, 1], 1, 70, "full"), ([5, 3, 1], 3, 70, "full"), ([5, 1], 3, 70, 20)],
+    ("units", "hidden", "inputs", "rows", "batch"),
+    [
+        ([2, 1], "tanh", 2, 4, "full"),
+        ([16, 1], "tanh", 1, 70, "full"),
+        ([16, 1], "relu", 1, 70, "full"),
+        ([5, 3, 1], "tanh", 3, 70, "full"),
+        ([5, 1], "tanh", 3, 70, 20),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "nadam"])
 def test_pauses_leave_the_same_bits(
-    level: str, monkeypatch: pytest.MonkeyPatch, optimizer: str, units: list[int], inputs: int, rows: int, batch: object
+    level: str,
+    monkeypatch: pytest.MonkeyPatch,
+    optimizer: str,
+    units: list[int],
+    hidden: str,
+    inputs: int,
+    rows: int,
+    batch: object,
 ) -> None:
-    layers = [*(Dense(count, "tanh") for count in units[:-1]), Dense(1)]
+    layers = [*(Dense(count, hidden) for count in units[:-1]), Dense(1)]
     recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size=batch, epochs=150)
     runs = []
     for seconds in (60.0, 1e-5, 0.0):
@@ -242,13 +337,6 @@ def test_training_stops_at_the_wanted_loss(level: str, units: list[int], inputs:
     recipe = Recipe(layers, loss="squared_error", optimizer=Adam(0.01), batch_size=batch, epochs=3000, stop_at_loss=0.1)
     run = trained(recipe.replace(precision="float64"), X[:rows, :inputs], X[:rows, 0] ** 2)
     assert run.stopped == "target loss"
-
-
-def test_leaky_relu_of_any_slope(level: str) -> None:
-    for slope in (0.0, 0.3, 1.0, 2.5):
-        layers = [Dense(9, LeakyReLU(slope)), Dense(1)]
-        recipe = Recipe(layers, loss="squared_error", optimizer=SGD(0.01), batch_size="full", epochs=50)
-        trained(recipe.replace(precision="float64"), X[:, :1], X[:, 0] ** 2)
 
 
 def test_what_panels_do_better_is_left_to_them(level: str) -> None:

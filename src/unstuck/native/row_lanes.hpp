@@ -13,6 +13,7 @@
 #include "optimizers.hpp"
 #include "panel_trainer.hpp"
 #include "row_lanes_passes.hpp"
+#include "spline_pass.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
@@ -88,6 +89,7 @@ class RowLanesTrainer final : public Trainer<T> {
         [&]<class... Passes>(std::tuple<Passes...> *) {
             (offer(Passes::fits(plan), &RowLanesTrainer::run_flat<Passes>), ...);
         }(static_cast<FixedPasses<T> *>(nullptr));
+        offer(SplinePass<T>::fits(plan), &RowLanesTrainer::run<SplinePass<T>>);
         offer(CurvePass<T>::fits(plan), &RowLanesTrainer::run<CurvePass<T>>);
         offer(true, &RowLanesTrainer::run<AnyPass<T>>);
         return chosen;

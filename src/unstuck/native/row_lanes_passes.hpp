@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <tuple>
 #include <vector>
@@ -20,6 +21,7 @@ template <class T>
 struct LaidOut {
     Buffer<T> X, Y, shares, sums;
     std::size_t vectors = 0;
+    std::vector<std::uint32_t> in_order_of_x;  // where the one input is sorted; kept from call to call
 };
 
 // The block that begins at vector v of so many: 4 vectors while there are 4, then 2, then 1.
@@ -94,6 +96,25 @@ inline bool has_one_hidden_layer(const Plan &plan) {
            output_stage(plan) != OutputStage::row_by_row;
 }
 
+// With one input, one hidden layer and one output.
+inline bool is_curve(const Plan &plan) {
+    return has_one_hidden_layer(plan) && plan.inputs == 1 && plan.outputs == 1;
+}
+
+inline Dense dense_of(const LayerPlan &plan) {
+    const auto size = [](std::int64_t count) { return static_cast<std::size_t>(count); };
+    return {size(plan.inputs), size(plan.outputs), size(plan.weights), size(plan.biases), plan.has_bias};
+}
+
+template <class V>
+bool all_finite(const V *vectors, std::size_t count) {
+    V test{};
+    for (std::size_t k = 0; k < count; ++k) test += 0 * vectors[k];
+    double sum = 0;
+    for (std::size_t k = 0; k < sizeof(V) / sizeof(test[0]); ++k) sum += test[k];
+    return sum == 0;
+}
+
 // ---- one hidden layer and four rows, all in registers
 // ----------------------------------------------------------------
 
@@ -160,13 +181,7 @@ class FixedPass {
         return double(cost);
     }
 
-    bool finite_gradient() const {
-        V test{};
-        for (const V &g : g_) test += 0 * g;
-        T sum = 0;
-        for (int k = 0; k < S::lanes; ++k) sum += test[k];
-        return sum == 0;
-    }
+    bool finite_gradient() const { return all_finite(g_.data(), vectors); }
 
     void update(const Moment &moment) {
         with_rule<T>(plan_, moment, [&](auto rule) {
@@ -201,11 +216,6 @@ using FixedPasses = std::tuple<FixedPass<T, 2, 2, 1>, FixedPass<T, 2, 3, 1>, Fix
 
 // ---- parameters in memory
 // --------------------------------------------------------------------------------------------
-
-inline Dense dense_of(const LayerPlan &plan) {
-    const auto size = [](std::int64_t count) { return static_cast<std::size_t>(count); };
-    return {size(plan.inputs), size(plan.outputs), size(plan.weights), size(plan.biases), plan.has_bias};
-}
 
 // What the passes over parameters in memory share: one block of rows after the other goes forward and backward, by
 // Pass::block<R>, while it is in the cache. The gradients gather lane by lane and are summed over the lanes at the end.
@@ -247,13 +257,7 @@ class MemoryPass {
         return double(cost_);
     }
 
-    bool finite_gradient() const {
-        V test{};
-        for (std::size_t k = 0; k < size_; ++k) test += 0 * vectors(g_)[k];
-        T sum = 0;
-        for (int k = 0; k < lanes; ++k) sum += test[k];
-        return sum == 0;
-    }
+    bool finite_gradient() const { return all_finite(vectors(g_), size_); }
 
     void update(const Moment &moment) {
         const auto memory = [&](int k) { return reinterpret_cast<V *>(state_.memory[k].get()); };
@@ -288,7 +292,7 @@ class CurvePass : public MemoryPass<T, CurvePass<T>> {
     using typename Base::V;
 
   public:
-    static bool fits(const Plan &plan) { return has_one_hidden_layer(plan) && plan.inputs == 1 && plan.outputs == 1; }
+    static bool fits(const Plan &plan) { return is_curve(plan); }
 
     CurvePass(const Plan &plan, State<T> &state)
         : Base(plan, state), first_(dense_of(plan.layers[0])), second_(dense_of(plan.layers[1])) {
