@@ -31,7 +31,7 @@ class Row:
         data: what the workload was run on.
         min_s: the fastest run, in seconds for the whole workload.
         median_s: likewise.
-        floor_s: what no program can undercut with so many threads.
+        floor_s: what all products of backprop take at best with so many threads.
         scale: the share of the workload that was run; the seconds are extrapolated from it.
         compared_scale: the share after which the losses are compared.
         final_loss: the candidate's loss then.

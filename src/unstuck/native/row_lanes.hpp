@@ -181,7 +181,7 @@ template <class T>
 std::unique_ptr<Trainer<T>> make_row_lanes(const Plan &plan) {
     const bool plain = plan.penalties.empty() && std::isinf(plan.clip_value) && std::isinf(plan.clip_norm) &&
                        std::all_of(plan.layers.begin(), plan.layers.end(), [](auto &layer) { return layer.is_dense; });
-    if (!plain || !faster_than_panels<T>(plan)) return nullptr;
+    if (!plain || !(SplinePass<T>::fits(plan) || faster_than_panels<T>(plan))) return nullptr;
     return std::make_unique<RowLanesTrainer<T>>(plan);
 }
 
