@@ -11,7 +11,7 @@ no loop over layers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class Network:
         for layer in self.dense:
             described = self.recipe.layers[layer.index]
             assert isinstance(described, Dense)
-            weight_start = described.weight_start or Initializer.from_data(layer.activation.start)
+            weight_start = described.weight_start or _usual(layer.activation.start)
             starts = [("weight_start", layer.W(w), weight_start), ("bias_start", layer.b(w), described.bias_start)]
             for stream, (name, view, start) in enumerate(starts[: 1 + layer.has_bias]):
                 if isinstance(start, Zeros):
@@ -128,3 +128,8 @@ class Network:
     def on(self, which: str) -> list[slice]:
         """Return where the parameters lie that a penalty is on: "weights", or "all"."""
         return [slice(0, self.size)] if which == "all" else [layer.weights for layer in self.dense]
+
+
+@cache
+def _usual(kind: str) -> Initializer:
+    return Initializer.from_data(kind)

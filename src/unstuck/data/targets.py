@@ -183,7 +183,8 @@ def as_targets(y: Any) -> npt.NDArray[Any]:
     array([1, 2])
     """
     try:
-        y = y.to_numpy() if hasattr(y, "to_numpy") else np.ma.asanyarray(y)
+        if type(y) is not np.ndarray:  # making a masked array of it takes longer than all checks
+            y = y.to_numpy() if hasattr(y, "to_numpy") else np.ma.asanyarray(y)
     except ValueError:
         raise DataError("the rows of y differ in length; each row needs as many targets") from None
     if np.ma.is_masked(y):
