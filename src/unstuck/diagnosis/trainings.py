@@ -104,7 +104,7 @@ class Clock:
         """Say what is being done."""
         if self._bar is not None:
             self._bar.total = max(1, round(100 * self.seconds))
-            self._bar.update(min(100 * self.spent, self._bar.total), doing)
+            self._bar.update(min(100 * self.spent, self._bar.total), lambda: doing)
 
     def limit(self, seconds: float) -> None:
         """Allow so many seconds from its start, instead of what was allowed."""

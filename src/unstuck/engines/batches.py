@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import numpy as np
+import numpy.typing as npt
 
 from unstuck import random
 from unstuck.data.sparse import comes_in_parts
@@ -16,6 +17,9 @@ class Batches:
     An epoch visits every row once, in the order `random.batch_order(seed, epoch, n)`, or as they are where the recipe
     does not shuffle; the last mini-batch is smaller where n is no multiple of their size. A full batch is never
     shuffled.
+
+    Attributes:
+        in_memory: the rows, if they are an array in memory, from which an engine can pick its mini-batches itself.
     """
 
     def __init__(self, recipe: Recipe, rows: Rows | RowStream):
@@ -24,12 +28,9 @@ class Batches:
         self.size = recipe.rows_per_batch(n)
         self.per_epoch = -(-n // self.size)
         self.shuffled = recipe.shuffle and self.per_epoch > 1
-        self._order = lru_cache(maxsize=1)(lambda epoch: random.batch_order(recipe.seed, epoch, n))
-
-    @property
-    def in_memory(self) -> Rows | None:
-        """The rows, if they are an array in memory, from which an engine can pick its mini-batches itself."""
-        return self.rows if isinstance(self.rows, Rows) and not comes_in_parts(self.rows.X) else None
+        self.in_memory = rows if isinstance(rows, Rows) and not comes_in_parts(rows.X) else None
+        self._seed = recipe.seed
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
 
     def of_update(self, t: int) -> Rows:
         """Return the mini-batch of update t, from 0."""
@@ -40,8 +41,13 @@ class Batches:
         if self.per_epoch == 1:
             return self.rows
         if self.shuffled:
-            return self.rows.pick(self._order(epoch)[number * self.size : (number + 1) * self.size])
+            return self.rows.pick(self._order_of(epoch)[number * self.size : (number + 1) * self.size])
         return self.rows.part(number * self.size, self.size)
+
+    def _order_of(self, epoch: int) -> npt.NDArray[np.int64]:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, random.batch_order(self._seed, epoch, len(self.rows))
+        return self._order
 
     def piece(self, t: int) -> tuple[int, Rows]:
         """Return rows as an array with update t's mini-batch among them, and the update to which their first belong.

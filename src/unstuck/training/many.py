@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,12 +86,14 @@ def train_many(
 
     given = TrainedOn(X, y, alone=validation is None and sample_weight is None)
     threads, networks = thread_count(), max(1, len(all_recipes))
+    runs: dict[int, Run] = {}
+    ahead = iter(enumerate(all_recipes))
     deadline = None if time_budget is None else time.monotonic() + time_budget
     over = threading.Event()
     with (
         interruptible() as interrupted,
         ProgressBar(f"training {len(all_recipes)} networks", progress) as bar,
-        ThreadPoolExecutor(min(threads, networks)) as pool,
+        ThreadPoolExecutor(at_once := min(threads, networks)) as pool,
     ):
         bar.total = len(all_recipes)
 
@@ -107,10 +108,13 @@ def train_many(
             session = Session(recipe, prepared, machine, state, (), left, part := Part(bar), halted, None)
             carry_out(session)
             part.finish()
-            return replace(session.as_run(), data=given)
+            return session.as_run(given)
 
-        futures = [pool.submit(trained, recipe) for recipe in all_recipes]
-        waiting = set(futures)
+        def train_those_ahead() -> None:
+            for place, recipe in ahead:
+                runs[place] = trained(recipe)
+
+        waiting = {pool.submit(train_those_ahead) for _ in range(at_once)}
         try:
             while waiting:
                 done, waiting = wait(waiting, AWAKE_SECONDS, FIRST_EXCEPTION)
@@ -118,7 +122,7 @@ def train_many(
                     future.result()
         finally:
             over.set()  # an error, or a second Ctrl-C, ends all of them
-    return [future.result() for future in futures]
+    return [runs[place] for place in range(len(all_recipes))]
 
 
 def _with_seeds(recipe: Recipe, seeds: int | Sequence[int] | None) -> list[Recipe]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import parent_process
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -33,7 +34,7 @@ class ProgressBar:
         self._lock = threading.Lock()
         self._shown = shown and parent_process() is None  # workers side by side would draw over each other
         self._started = self._drawn = time.monotonic()
-        self._text = ""
+        self._text: Callable[[], str] = str
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -46,9 +47,9 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: float, text: str | None = None) -> None:
-        """Move to `done` and show `text` from now on; cheap enough to be called at every update."""
-        self._text = self._text if text is None else text
+    def update(self, done: float, text: Callable[[], str] | None = None) -> None:
+        """Move to `done` and show what `text` returns from now on; cheap enough to be called at every update."""
+        self._text = text or self._text
         now = time.monotonic()
         if not self._shown or now - self._started < PATIENCE or now - self._drawn < INTERVAL:
             return
@@ -56,7 +57,7 @@ class ProgressBar:
         if self._bar is None:
             self._appear()
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, text=self._text)
+            self._bar.update(self._task, completed=done, text=self._text())
 
     def advance(self, by: float) -> None:
         """Move on; any thread may say so."""
@@ -96,7 +97,7 @@ class Part:
         self._bar = bar
         self._done = 0.0
 
-    def update(self, done: int, text: str | None = None) -> None:
+    def update(self, done: int, text: Callable[[], str] | None = None) -> None:
         """Move to `done` updates."""
         self._move(done / self.total)
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from unstuck.engines.engine import Engine, Rows
 from unstuck.engines.reference import first_failure
 from unstuck.engines.signals import LayerSignals
 from unstuck.recipe import Recipe
-from unstuck.run import Run
+from unstuck.run import Run, TrainedOn
 from unstuck.training.checkpoints import Checkpoint
 from unstuck.training.measure import failing_rows, measure, of_outputs
 from unstuck.training.prepare import Prepared
@@ -54,6 +55,7 @@ class Session:
         n = len(self.data.rows)
         self.epoch_steps = -(-n // self.recipe.rows_per_batch(n))
         self.total = self.recipe.epochs * self.epoch_steps
+        self.metrics = self.recipe.metrics or self.data.targets.default_metrics
         self.started = self.ticked = time.monotonic()
 
         self.bar.total = self.total
@@ -84,7 +86,7 @@ class Session:
             return "time budget"
         return ""
 
-    def as_run(self) -> Run:
+    def as_run(self, trained_on: TrainedOn | None) -> Run:
         """Return what was reached."""
         state = self.state
         return Run(
@@ -99,13 +101,14 @@ class Session:
             failure=str(state.failure) if state.failure else "",
             seconds=state.seconds,
             engine=self.engine.name,
+            data=trained_on,
         )
 
     def record(self, epoch: int, cost: float, rate: float) -> None:
         """Write a row of the history, keep the best parameters, and see whether to stop."""
         state, recipe, data = self.state, self.recipe, self.data
         self.clock()
-        names = recipe.metrics or data.targets.default_metrics
+        names = self.metrics
         monitored, measured = cost, None
         if self.signals:
             assert isinstance(data.rows, Rows), "no signals of rows that are streamed"
@@ -125,10 +128,10 @@ class Session:
             monitored = held.loss
             row["validation_loss"] = monitored
             row |= {f"validation_{name}": value for name, value in held.metrics.items()}
-        self.bar.update(state.descent.t, self._caption(row))
+        self.bar.update(state.descent.t, partial(_caption, row))
         if self.signals:
             norms = self.engine.gradient_norms(state.descent)
-            row |= self.layer_signals.of(units, norms, state.descent)
+            row = row | self.layer_signals.of(units, norms, state.descent)
         state.history.append(row)
         recipe.schedule.observe(state.plateau, monitored)
 
@@ -162,10 +165,6 @@ class Session:
         """Tell whether the loss the recipe asks for is reached."""
         return self.recipe.stop_at_loss is not None and cost <= self.recipe.stop_at_loss
 
-    def _caption(self, row: Mapping[str, float]) -> str:
-        hidden = ("epoch", "step", "learning_rate", "seconds", "training_loss")
-        return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)
-
     def _called_back(self, row: Mapping[str, float]) -> bool:
         """Ask the callbacks, change the learning rate as they wish, and return whether one wants to stop."""
         try:
@@ -189,3 +188,8 @@ class Session:
         state.stopped = "diverged"
         state.descent.w[:] = state.descent.previous
         return True
+
+
+def _caption(row: Mapping[str, float]) -> str:
+    hidden = ("epoch", "step", "learning_rate", "seconds", "training_loss")
+    return "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name not in hidden)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +112,8 @@ def train(
                     state.stopped = ""
                     session.save(now=True)  # a file that cannot be written is noticed now
                     carry_out(session)
-        run = session.as_run()
     alone = validation is None and sample_weight is None and start is None and not callbacks
-    return replace(run, data=TrainedOn(X, y, alone)) if in_memory else run
+    return session.as_run(TrainedOn(X, y, alone) if in_memory else None)
 
 
 def carry_out(session: Session) -> None:
