@@ -6,6 +6,8 @@ import math
 import os
 import time
 from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -94,11 +96,16 @@ class NativeEngine:
     def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
         rows = rows.dense()
         self._trainer.load(np.ascontiguousarray(w), [], 1.0)
-        A, dense = np.empty_like(rows.Y), self.network.dense
-        ends = np.cumsum([layer.outputs for layer in dense]).tolist()
-        slopes, means, spreads = np.empty(ends[-1]), np.empty(len(dense)), np.empty(len(dense))
+        A, layers = np.empty_like(rows.Y), self._units
+        slopes, means, spreads = np.empty(layers[-1].stop), np.empty(len(layers)), np.empty(len(layers))
         loss = self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads, slopes, means, spreads)
-        return loss, A, UnitSignals([slopes[i:j] for i, j in zip([0, *ends], ends, strict=False)], means, spreads)
+        return loss, A, UnitSignals([slopes[units] for units in layers], means, spreads)
+
+    @cached_property
+    def _units(self) -> list[slice]:
+        """Where each Dense layer's units are among those of all."""
+        ends = list(accumulate((layer.outputs for layer in self.network.dense), initial=0))
+        return [slice(begin, end) for begin, end in pairwise(ends)]
 
     def gradient_norms(self, descent: Descent) -> Array:
         noted = self._trainer.gradient_norms()
@@ -242,9 +249,10 @@ def _trainer_for(network: Network, rows: int, tiny: bool) -> _native.TrainerFloa
     return trainer({**plan(network, rows), "tiny": tiny}, _native.cpu_level())
 
 
-def slot_names(optimizer: Optimizer) -> list[str]:
+@lru_cache
+def slot_names(optimizer: Optimizer) -> tuple[str, ...]:
     """Return the names of the vectors of P numbers in the optimizer's memory, in the order of native/optimizers.hpp."""
-    return [name for name in optimizer.start(np.zeros(1)) if name != "momenta"]
+    return tuple(name for name in optimizer.start(np.zeros(1)) if name != "momenta")
 
 
 def plan(network: Network, rows: int) -> dict[str, Any]:

@@ -31,31 +31,30 @@ class LayerSignals:
     def __init__(self, network: Network):
         self._network = network
         names = ("dead", "saturated", "z_mean", "z_spread", "gradient_norm", "update_ratio")
-        self._names = [[f"{name}_{k}" for name in names] for k in range(1, len(network.dense) + 1)]
+        self._names = [f"{name}_{k}" for k in range(1, len(network.dense) + 1) for name in names]
         self._flat = [
             FLAT * _steepest(layer.activation) if _is_bounded(layer.activation) else 0.0 for layer in network.dense
         ]
 
     def of(self, units: UnitSignals, gradient_norms: Array, descent: Descent) -> dict[str, float]:
         """Return them for a record."""
-        signals: dict[str, float] = {}
-        before = norms_of_layers(self._network, descent.previous).tolist()
-        updates = norms_of_layers(self._network, descent.w - descent.previous).tolist()
+        signals: list[float] = []
+        vectors = np.array([descent.previous, descent.w - descent.previous])
+        before, updates = norms_of_layers(self._network, vectors).tolist()
         layers = zip(units.slopes, units.means.tolist(), units.spreads.tolist(), gradient_norms.tolist(), strict=True)
         for k, (slopes, mean, spread, norm) in enumerate(layers):
             dead = len(slopes) - int(np.count_nonzero(slopes))
             flat = int(np.count_nonzero(slopes < self._flat[k])) - dead if self._flat[k] else 0
             ratio = updates[k] / before[k] if before[k] else math.inf if updates[k] else 0.0
-            values = (dead / len(slopes), flat / len(slopes), mean, spread, norm, ratio)
-            signals.update(zip(self._names[k], values, strict=True))
-        return signals
+            signals += (dead / len(slopes), flat / len(slopes), mean, spread, norm, ratio)
+        return dict(zip(self._names, signals, strict=True))
 
 
-def norms_of_layers(network: Network, vector: Array) -> Array:
-    """Return the Euclidean norm of each Dense layer's part of a vector (P,)."""
-    exact = vector.astype(np.float64)
-    parts = [exact[layer.weights.start : layer.biases.stop] for layer in network.dense]
-    return np.sqrt([part @ part for part in parts])
+def norms_of_layers(network: Network, vectors: Array) -> Array:
+    """Return the Euclidean norm of each Dense layer's part of a vector (P,), or of several (k, P)."""
+    squares = vectors.astype(np.float64)
+    squares *= squares
+    return np.sqrt(np.add.reduceat(squares, [layer.weights.start for layer in network.dense], axis=-1))
 
 
 def _is_bounded(activation: Activation) -> bool:
