@@ -99,6 +99,9 @@ class TrainerFloat32:
     def gradient_norms(self) -> list[float]:
         """Return the norm of each Dense layer's gradient in the last update of `steps`; empty if it was not noted."""
 
+    def update_norms(self, w: npt.NDArray[Any], previous: npt.NDArray[Any]) -> tuple[list[float], list[float]]:
+        """Return the norms of each Dense layer's part of `previous`, and of w - previous; both vectors are (P,)."""
+
     def cost_and_gradient(
         self,
         X: npt.NDArray[Any],

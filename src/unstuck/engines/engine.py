@@ -158,3 +158,7 @@ class Engine(Protocol):
     def gradient_norms(self, descent: Descent) -> Array:
         """Return the norm of each Dense layer's gradient in the last update, before any clipping."""
         ...
+
+    def update_norms(self, descent: Descent) -> tuple[list[float], list[float]]:
+        """Return the norms of each Dense layer's parameters before the last update, and of that update."""
+        ...

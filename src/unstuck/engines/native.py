@@ -118,6 +118,9 @@ class NativeEngine:
             noted = panels.gradient_norms()
         return np.array(noted)
 
+    def update_norms(self, descent: Descent) -> tuple[list[float], list[float]]:
+        return self._trainer.update_norms(descent.w, descent.previous)
+
     def _make_trainer(self, tiny: bool = True) -> _native.TrainerFloat32:
         rows = self.rows
         n = min(rows.buffer_rows, len(rows)) if isinstance(rows, RowStream) else len(rows)  # of one call

@@ -96,6 +96,10 @@ class ReferenceEngine:
         g = cost_and_gradient(self.network, descent.previous, batch.X, batch.Y, batch.weights, mode)[1]
         return norms_of_layers(self.network, g)
 
+    def update_norms(self, descent: Descent) -> tuple[list[float], list[float]]:
+        update = descent.w - descent.previous
+        return norms_of_layers(self.network, descent.previous).tolist(), norms_of_layers(self.network, update).tolist()
+
     def _update(self, descent: Descent, g: Array, rate: float) -> None:
         recipe, w = self.network.recipe, descent.w
         if recipe.clip_value is not None:

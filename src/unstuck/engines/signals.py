@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.engines.engine import Descent, UnitSignals
+from unstuck.engines.engine import UnitSignals
 from unstuck.functions.activations import Activation
 from unstuck.network import Network
 
@@ -29,18 +29,18 @@ class LayerSignals:
     """The signals of a network by name. What does not change from record to record is worked out once."""
 
     def __init__(self, network: Network):
-        self._network = network
         names = ("dead", "saturated", "z_mean", "z_spread", "gradient_norm", "update_ratio")
         self._names = [f"{name}_{k}" for k in range(1, len(network.dense) + 1) for name in names]
         self._flat = [
             FLAT * _steepest(layer.activation) if _is_bounded(layer.activation) else 0.0 for layer in network.dense
         ]
 
-    def of(self, units: UnitSignals, gradient_norms: Array, descent: Descent) -> dict[str, float]:
-        """Return them for a record."""
+    def of(
+        self, units: UnitSignals, gradient_norms: Array, update_norms: tuple[list[float], list[float]]
+    ) -> dict[str, float]:
+        """Return them for a record, of what an engine says."""
         signals: list[float] = []
-        vectors = np.array([descent.previous, descent.w - descent.previous])
-        before, updates = norms_of_layers(self._network, vectors).tolist()
+        before, updates = update_norms
         layers = zip(units.slopes, units.means.tolist(), units.spreads.tolist(), gradient_norms.tolist(), strict=True)
         for k, (slopes, mean, spread, norm) in enumerate(layers):
             dead = len(slopes) - int(np.count_nonzero(slopes))
@@ -50,11 +50,11 @@ class LayerSignals:
         return dict(zip(self._names, signals, strict=True))
 
 
-def norms_of_layers(network: Network, vectors: Array) -> Array:
-    """Return the Euclidean norm of each Dense layer's part of a vector (P,), or of several (k, P)."""
-    squares = vectors.astype(np.float64)
-    squares *= squares
-    return np.sqrt(np.add.reduceat(squares, [layer.weights.start for layer in network.dense], axis=-1))
+def norms_of_layers(network: Network, vector: Array) -> Array:
+    """Return the Euclidean norm of each Dense layer's part of a vector (P,)."""
+    exact = vector.astype(np.float64)
+    parts = [exact[layer.weights.start : layer.biases.stop] for layer in network.dense]
+    return np.sqrt([part @ part for part in parts])
 
 
 def _is_bounded(activation: Activation) -> bool:

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <numeric>
+#include <utility>
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -131,6 +135,21 @@ std::unique_ptr<Trainer<T>> make(const Plan &plan, const std::string &level) {
     return baseline::make_trainer<T>(plan);
 }
 
+// Of n numbers, whose squares go into several sums in turn: a single one would wait for each addition.
+template <class Number>
+double norm(std::int64_t n, Number number) {
+    constexpr std::int64_t width = 8;
+    double sums[width] = {};
+    std::int64_t k = 0;
+    for (; k + width <= n; k += width) {
+        double values[width];
+        for (std::int64_t j = 0; j < width; ++j) values[j] = number(k + j);
+        for (std::int64_t j = 0; j < width; ++j) sums[j] += values[j] * values[j];
+    }
+    for (; k < n; ++k) sums[0] += static_cast<double>(number(k)) * number(k);
+    return std::sqrt(std::accumulate(sums, sums + width, 0.0));
+}
+
 template <class T>
 class Handle {
   public:
@@ -194,6 +213,21 @@ class Handle {
     std::vector<double> gradient_norms() {
         const Use use(*this);
         return trainer_->gradient_norms();
+    }
+
+    // Of each Dense layer: the norm of its parameters before an update, and that of the update.
+    std::pair<std::vector<double>, std::vector<double>> update_norms(Vector w, Vector previous) const {
+        check(w, {});
+        check(previous, {});
+        std::pair<std::vector<double>, std::vector<double>> norms;
+        for (const auto &layer : plan_.layers) {
+            if (!layer.is_dense) continue;
+            const std::int64_t size = layer.outputs * (layer.inputs + layer.has_bias);
+            const T *before = previous.data() + layer.weights, *after = w.data() + layer.weights;
+            norms.first.push_back(norm(size, [&](std::int64_t k) { return before[k]; }));
+            norms.second.push_back(norm(size, [&](std::int64_t k) { return static_cast<T>(after[k] - before[k]); }));
+        }
+        return norms;
     }
 
     double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient, int threads) {
@@ -279,6 +313,7 @@ void bind(nb::module_ &module, const char *name) {
              "earlier"_a, "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a,
              "notes_gradients"_a = false)
         .def("gradient_norms", &Handle<T>::gradient_norms)
+        .def("update_norms", &Handle<T>::update_norms, "w"_a, "previous"_a)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a,
              "threads"_a)
         .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a,

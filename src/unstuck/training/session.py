@@ -130,8 +130,8 @@ class Session:
             row |= {f"validation_{name}": value for name, value in held.metrics.items()}
         self.bar.update(state.descent.t, partial(_caption, row))
         if self.signals:
-            norms = self.engine.gradient_norms(state.descent)
-            row = row | self.layer_signals.of(units, norms, state.descent)
+            norms = self.engine.gradient_norms(state.descent), self.engine.update_norms(state.descent)
+            row = row | self.layer_signals.of(units, *norms)
         state.history.append(row)
         recipe.schedule.observe(state.plateau, monitored)
 

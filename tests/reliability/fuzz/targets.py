@@ -224,6 +224,9 @@ def _evaluate(trainer: Any, sizes: dict[str, Any], precision: str, draw: Draw) -
 
 def _norms(trainer: Any, sizes: dict[str, Any], precision: str, draw: Draw) -> None:
     assert all(norm >= 0 or np.isnan(norm) for norm in trainer.gradient_norms())
+    w, previous = (draw.array([sizes["size"]], precision) for _ in range(2))
+    before, updates = trainer.update_norms(w, previous)
+    assert all(norm >= 0 or np.isnan(norm) for norm in [*before, *updates])
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"native": native, "idx": idx, "csv": csv}
