@@ -1,4 +1,4 @@
-"""Floors: the seconds that no program undercuts here that takes all products of backprop, from peaks measured on the spot.
+"""Floors: what no program that takes all products of backprop undercuts here, from peaks measured on the spot.
 
     floor = the longest of   floating-point operations of the matrix products / peak
                              bytes of the training data, read once / memory bandwidth
