@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -468,8 +469,7 @@ class PanelTrainer final : public Trainer<T> {
             if (batch.is_last()) cost += penalize(plan_, w_.get() + at, g, count, biases, batch.row_share);
             test += zero_if_finite(g, count);
             if (by_norm_) square += square_of_clipped(g, count, static_cast<T>(plan_.clip_value));
-            if (notes_gradients_)
-                for (std::size_t j = 0; j < count; ++j) noted += static_cast<double>(g[j]) * g[j];
+            if (notes_gradients_) noted += square_of_clipped(g, count, std::numeric_limits<T>::infinity());
             if (keeps) std::copy_n(g, count, g_.get() + at);
             if (updates) update_stretch(run.moment, run.rule, at, g, count, biases);
         };

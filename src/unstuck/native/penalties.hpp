@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <limits>
+#include <numeric>
 
 #include "kernels.hpp"
 #include "plan.hpp"
@@ -56,14 +58,17 @@ void clip(T *g, std::size_t count, T limit) {
     for (std::size_t j = 0; j < count; ++j) g[j] = std::clamp(g[j], -limit, limit);
 }
 
+// The sum of the squares of whole panels of numbers, each clipped; in sums side by side, since one would wait for each
+// addition.
 template <class T>
 double square_of_clipped(const T *g, std::size_t count, T limit) {
-    double sum = 0;
-    for (std::size_t j = 0; j < count; ++j) {
-        const double clipped = std::clamp(g[j], -limit, limit);
-        sum += clipped * clipped;
-    }
-    return sum;
+    double sums[panel<T>] = {};
+    for (std::size_t j = 0; j < count; j += panel<T>)
+        for (std::size_t k = 0; k < panel<T>; ++k) {
+            const double clipped = std::clamp(g[j + k], -limit, limit);
+            sums[k] += clipped * clipped;
+        }
+    return std::accumulate(std::begin(sums), std::end(sums), 0.0);
 }
 
 }  // namespace unstuck::UNSTUCK_ISA
