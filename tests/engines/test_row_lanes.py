@@ -140,7 +140,7 @@ def test_curves(level: str, hidden: str, precision: str) -> None:
 def test_splines(level: str, hidden: Activation, output: str, precision: str) -> None:
     loss = "binary_crossentropy" if output == "sigmoid" else "squared_error"
     layers = [Dense(13, hidden, weight_start=Normal(0.8), bias_start=Normal(0.5)), Dense(1, output)]
-    recipe = Recipe(layers, loss=loss, optimizer=SGD(0.05), epochs=200, targets=Targets("numbers"))
+    recipe = Recipe(layers, loss=loss, optimizer=SGD(0.05), epochs=200, record_every=40, targets=Targets("numbers"))
     for batches in ({"batch_size": "full"}, {"batch_size": 16}):  # splines, and what mini-batches take
         trained(recipe.replace(precision=precision, **batches), X[:, :1], X[:, 0] ** 2 > 0.5)
 
@@ -153,12 +153,14 @@ def test_splines(level: str, hidden: Activation, output: str, precision: str) ->
     grid=st.sampled_from([1, 3, 1000]),
     weighted=st.booleans(),
     optimizer=st.sampled_from([SGD(0.01), Momentum(0.005), Adam(0.01)]),
+    every=st.sampled_from([1, 100]),  # updates a call: knots are found anew, or moved
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=100, deadline=None)
-def test_any_spline(units, hidden, biases, rows, grid, weighted, optimizer, seed) -> None:
+def test_any_spline(units, hidden, biases, rows, grid, weighted, optimizer, every, seed) -> None:
     layers = [Dense(units, hidden, bias=biases[0], weight_start=Normal(0.5)), Dense(1, bias=biases[1])]
     recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size="full", epochs=100, seed=seed)
+    recipe = recipe.replace(record_every=every)
     random = np.random.default_rng(seed)
     x = np.round(random.normal(size=(rows, 1)) * grid) / grid  # the same x many times over
     weights = random.integers(0, 3, rows) + np.eye(rows)[0] if weighted else None
@@ -182,6 +184,20 @@ def test_a_unit_is_not_active_on_a_row_at_its_knot(level: str, hidden: Activatio
     first = Dense(13, hidden, weight_start=Given(w[None]), bias_start=Given(b))
     recipe = Recipe([first, Dense(1)], loss="squared_error", optimizer=SGD(1e-3), batch_size="full", epochs=1)
     trained(recipe.replace(precision="float64"), x[:, None], np.sin(x))
+
+
+@pytest.mark.parametrize("first_x", [-1.0, 1.0])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("hidden", TWO_SLOPES, ids=str)
+def test_slopes_change_places_when_a_weight_changes_its_sign(
+    level: str, hidden: Activation, bias: bool, first_x: float
+) -> None:
+    x = np.linspace(first_x, 2, 9)[:, None]
+    first = Dense(1, hidden, bias=bias, weight_start=Given(np.array([[0.1]])))
+    layers = [first, Dense(1, bias=False, weight_start=Given(np.ones((1, 1))))]
+    recipe = Recipe(layers, loss="squared_error", optimizer=SGD(0.05), batch_size="full", epochs=3, record_every=3)
+    run = trained(recipe.replace(precision="float64"), x, -2 * x[:, 0])
+    assert run.final_parameters[0] < 0
 
 
 def test_where_the_gradient_is_zero_adam_stays(level: str) -> None:
@@ -319,7 +335,7 @@ def test_pauses_leave_the_same_bits(
     batch: object,
 ) -> None:
     layers = [*(Dense(count, hidden) for count in units[:-1]), Dense(1)]
-    recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size=batch, epochs=150)
+    recipe = Recipe(layers, loss="squared_error", optimizer=optimizer, batch_size=batch, epochs=150, record_every=75)
     runs = []
     for seconds in (60.0, 1e-5, 0.0):
         monkeypatch.setattr(native, "POLL_SECONDS", seconds)

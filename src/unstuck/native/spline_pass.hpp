@@ -179,12 +179,15 @@ class SplinePass {
         if (second_.has_bias) body(second_.biases, 3 * units_, 1);
     }
 
+    // A knot stays where the rows on both sides of it do, unless w changes its sign: then the slopes change places.
     void find_knots_that_moved() {
         const V *w = w_.get(), *b = w + units_, *left_x = left_x_.get(), *right_x = right_x_.get();
+        const V slope = V{} + slope_, one = V{} + 1;
         for (std::size_t u = 0; u < units_; ++u) {
             const auto rises = w[u] > 0;
             const auto left = (w[u] * left_x[u] + b[u] <= 0) ^ rises, right = (w[u] * right_x[u] + b[u] > 0) ^ rises;
-            const V moved = left | right ? V{} + 1 : V{};
+            const auto turned = (rises ? slope : one) != left_slope_.get()[u];
+            const V moved = left | right | turned ? one : V{};
             if (S::across(moved, std::plus<>{}) == 0) continue;
             for (int k = 0; k < lanes; ++k)
                 if (moved[k] != 0) find_knot(u * lanes + k);
