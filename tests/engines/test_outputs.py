@@ -53,6 +53,20 @@ def test_no_rows_have_no_outputs():
     assert evaluate_outputs(net, net.start(), X[:0]).shape == (0, 3)
 
 
+def test_parameters_may_be_read_only():
+    net = network("relu", "softmax", 3, "float64")
+    w = net.start()
+    expected = evaluate_outputs(net, w, X)
+    w.flags.writeable = False  # so are those of a large model that joblib maps into its workers
+    assert (evaluate_outputs(net, w, X) == expected).all()
+
+
+def test_rows_of_another_precision_have_the_outputs_of_the_network():
+    net = network("relu", "softmax", 3, "float32")
+    w = net.start()
+    assert (evaluate_outputs(net, w, X) == evaluate_outputs(net, w, X.astype("float32"))).all()
+
+
 def test_an_activation_of_your_own_is_called():
     doubled = Custom(lambda z: 2 * z, lambda z: np.full_like(z, 2.0))
     net = Network(Recipe([Dense(1, doubled)], loss="squared_error"), inputs=1)

@@ -231,7 +231,7 @@ class NativeEngine:
 
 def evaluate_outputs(network: Network, w: Array, X: Array) -> Array:
     """Return A (n, o) for rows X (n, i), in evaluation mode; an output does not depend on the rows beside it."""
-    A = np.zeros((len(X), network.outputs), X.dtype)
+    A = np.zeros((len(X), network.outputs), w.dtype)
     if len(X):
         trainer = _trainer_for(network, len(X), tiny=False)
         trainer.load(np.ascontiguousarray(w), [], 1.0)

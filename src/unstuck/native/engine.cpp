@@ -155,7 +155,7 @@ class Handle {
   public:
     using Vector = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Matrix = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-    using Weights = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using ReadOnly = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Numbers = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Rates = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
@@ -163,7 +163,7 @@ class Handle {
 
     const char *name() const { return trainer_->name(); }
 
-    void load(Vector w, std::vector<Vector> memory, double momenta) {
+    void load(ReadOnly w, std::vector<ReadOnly> memory, double momenta) {
         const Use use(*this);
         check(w, memory);
         std::vector<const T *> slots;
@@ -175,16 +175,16 @@ class Handle {
     double store(Vector w, std::vector<Vector> memory, Vector previous) {
         const Use use(*this);
         check(w, memory);
-        check(previous, {});
+        check(previous);
         std::vector<T *> slots;
         for (auto &slot : memory) slots.push_back(slot.data());
         trainer_->store(w.data(), slots, previous.data());
         return trainer_->momenta;
     }
 
-    Done steps(Matrix X, Matrix Y, std::optional<Weights> weights, std::size_t batch_size, bool shuffled, std::size_t t,
-               std::size_t earlier, Rates rates, double cost_sum, std::size_t rows_seen, double target, double seconds,
-               int threads, bool notes_gradients) {
+    Done steps(Matrix X, Matrix Y, std::optional<ReadOnly> weights, std::size_t batch_size, bool shuffled,
+               std::size_t t, std::size_t earlier, Rates rates, double cost_sum, std::size_t rows_seen, double target,
+               double seconds, int threads, bool notes_gradients) {
         const Use use(*this);
         check(threads);
         const auto rows = rows_of(X, Y, weights);
@@ -216,9 +216,9 @@ class Handle {
     }
 
     // Of each Dense layer: the norm of its parameters before an update, and that of the update.
-    std::pair<std::vector<double>, std::vector<double>> update_norms(Vector w, Vector previous) const {
-        check(w, {});
-        check(previous, {});
+    std::pair<std::vector<double>, std::vector<double>> update_norms(ReadOnly w, ReadOnly previous) const {
+        check(w);
+        check(previous);
         std::pair<std::vector<double>, std::vector<double>> norms;
         for (const auto &layer : plan_.layers) {
             if (!layer.is_dense) continue;
@@ -230,7 +230,7 @@ class Handle {
         return norms;
     }
 
-    double cost_and_gradient(Matrix X, Matrix Y, std::optional<Weights> weights, Vector gradient, int threads) {
+    double cost_and_gradient(Matrix X, Matrix Y, std::optional<ReadOnly> weights, Vector gradient, int threads) {
         const Use use(*this);
         check(threads);
         const auto rows = rows_of(X, Y, weights);
@@ -240,7 +240,7 @@ class Handle {
         return trainer_->cost_and_gradient(rows, threads, gradient.data());
     }
 
-    double evaluate(Matrix X, Matrix Y, std::optional<Weights> weights,
+    double evaluate(Matrix X, Matrix Y, std::optional<ReadOnly> weights,
                     nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A, int threads,
                     std::optional<Numbers> slopes, std::optional<Numbers> means, std::optional<Numbers> spreads) {
         const Use use(*this);
@@ -281,14 +281,15 @@ class Handle {
         if (threads < 1 || threads > most_threads) throw std::invalid_argument("threads must be 1 to 1024");
     }
 
-    void check(const Vector &w, const std::vector<Vector> &memory) const {
+    template <class Array>
+    void check(const Array &w, const std::vector<Array> &memory = {}) const {
         bool right = w.shape(0) == static_cast<std::size_t>(plan_.size);
         for (const auto &slot : memory) right = right && slot.shape(0) == w.shape(0);
         if (!right || (!memory.empty() && memory.size() != static_cast<std::size_t>(plan_.slots)))
             throw std::invalid_argument("parameters and memory must be vectors of the network's size");
     }
 
-    Rows<T> rows_of(const Matrix &X, const Matrix &Y, const std::optional<Weights> &weights) const {
+    Rows<T> rows_of(const Matrix &X, const Matrix &Y, const std::optional<ReadOnly> &weights) const {
         const std::size_t n = X.shape(0);
         if (X.shape(1) != static_cast<std::size_t>(plan_.inputs) || Y.shape(0) != n ||
             Y.shape(1) != static_cast<std::size_t>(plan_.outputs) || (weights && weights->shape(0) != n))
