@@ -209,6 +209,17 @@ def test_the_same_bits_from_run_to_run_and_with_any_number_of_threads(monkeypatc
     assert len(set(runs)) == 1
 
 
+def test_the_loss_of_many_rows_has_the_same_bits_with_any_number_of_threads() -> None:
+    random = np.random.default_rng(1)
+    X, y = random.normal(size=(3000, 300)), random.normal(size=3000)
+    for precision in ("float32", "float64"):
+        recipe = Recipe([Dense(64, "relu"), Dense(1)], loss="squared_error", precision=precision)
+        data = prepare(recipe, X, y)
+        w = data.network.start()
+        engines = [NativeEngine(data.network, data.rows, threads) for threads in (1, 2, 3, 5, 8)]
+        assert len({engine.evaluate(w, data.rows)[0] for engine in engines}) == 1
+
+
 def test_what_does_not_fit_is_refused_and_never_read_past_its_end() -> None:
     recipe = Recipe([Dense(3, "softmax")], loss="categorical_crossentropy", batch_size=10)
     data = prepare(recipe, X, LABELS)

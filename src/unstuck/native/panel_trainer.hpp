@@ -151,7 +151,7 @@ class PanelTrainer final : public Trainer<T> {
             batch.rows = &rows;
             batch.keeps_z = observed;
             batch.goes_back = purpose != Purpose::outputs;
-            trainer.reserve(std::min(batch_rows, slab), *this, batch_rows > slab);
+            trainer.reserve(batch_rows, *this);
             gradients.deal(members, trainer.owners(members));
             updates.deal(members, trainer.owners(members));
         }
@@ -193,7 +193,7 @@ class PanelTrainer final : public Trainer<T> {
                 const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
                 Scratch &mine = scratch_[me.number];
                 forward(run.batch, c, from, to, mine.entries);
-                loss_(run.batch, *layers_.back(), from, to, mine.outputs, row_costs_.data());
+                loss_(run.batch, *layers_.back(), from, to, mine.outputs, row_costs_.data() + run.batch.done);
                 if (gradients)
                     backward(run.batch, from, to, mine.entries);
                 else
@@ -273,7 +273,6 @@ class PanelTrainer final : public Trainer<T> {
 
     void conclude_slab(Run &run) {
         Batch &batch = run.batch;
-        losses_sum_ += sum_of(row_costs_.data(), batch.n);
         for (std::size_t c = 0; run.notes && c < run.chunks; ++c)
             run.notes->merge(c, batch.n * (c + 1) / run.chunks - batch.n * c / run.chunks);
         if (!batch.is_last()) {
@@ -281,7 +280,7 @@ class PanelTrainer final : public Trainer<T> {
             batch.done += batch.n;
             return begin_slab(run);
         }
-        run.cost = std::exchange(losses_sum_, 0.0);
+        run.cost = sum_of(row_costs_.data(), batch.count);  // of all slabs at once: how long they are changes no bit
         if (run.purpose != Purpose::outputs && !plan_.penalties.empty())
             for (double cost : item_costs_) run.cost += cost;
         if (run.purpose == Purpose::update)
@@ -556,14 +555,15 @@ class PanelTrainer final : public Trainer<T> {
 
     // ---- memory --------------------------------------------------------------------------------------------------
 
-    void reserve(std::size_t n, const Run &run, bool in_slabs) {
+    void reserve(std::size_t batch_rows, const Run &run) {
+        const std::size_t n = std::min(batch_rows, run.slab);
         x_.resize(panels<T>(plan_.inputs) * n * P);
         for (auto &layer : layers_) layer->reserve(n, run.batch.keeps_z);
         expect_zeros(*run.batch.rows, n);
         for (auto &layer : layers_)
             if (layer->zeros_in && run.batch.goes_back) layer->entries.reserve(layer->inputs, n);
-        if (row_costs_.size() < n) row_costs_.resize(n);
-        if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || in_slabs))
+        if (row_costs_.size() < batch_rows) row_costs_.resize(batch_rows);
+        if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || batch_rows > n))
             g_.resize(size_);
         while (scratch_.size() < static_cast<std::size_t>(run.members))
             scratch_.push_back({loss_.scratch(chunk_rows), {}});
@@ -622,7 +622,6 @@ class PanelTrainer final : public Trainer<T> {
     std::vector<Scratch> scratch_;  // a thread's
     std::vector<double> row_costs_, item_costs_, item_squares_, item_noted_;
     bool notes_gradients_ = false;
-    double losses_sum_ = 0;
     std::atomic<bool> finite_gradient_{true};
 };
 
