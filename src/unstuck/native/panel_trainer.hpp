@@ -146,7 +146,7 @@ class PanelTrainer final : public Trainer<T> {
             bool observed = false)
             : purpose(purpose),
               members(trainer.row_flops_ * batch_rows < flops_for_threads ? 1 : std::max(1, threads)),
-              slab(purpose == Purpose::outputs ? 2 * chunk_rows * members : slab_rows),
+              slab(purpose == Purpose::outputs ? trainer.rows_to_evaluate(members) : slab_rows),
               team(members) {
             batch.rows = &rows;
             batch.keeps_z = observed;
@@ -554,6 +554,14 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     // ---- memory --------------------------------------------------------------------------------------------------
+
+    // So many at a time: two chunks for each member of the team, or fewer where they are wide.
+    std::size_t rows_to_evaluate(std::size_t members) const {
+        constexpr std::size_t numbers = std::size_t(1) << 20, least = 16;
+        std::size_t widest = static_cast<std::size_t>(plan_.inputs);
+        for (const auto &layer : layers_) widest = std::max(widest, layer->outputs);
+        return members * std::clamp(numbers / widest, least, 2 * chunk_rows);
+    }
 
     void reserve(std::size_t batch_rows, const Run &run) {
         const std::size_t n = std::min(batch_rows, run.slab);
