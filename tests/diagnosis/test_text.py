@@ -71,7 +71,7 @@ def test_texts_with_brackets_are_no_markup():
 
 def test_long_lists_are_cut_and_what_is_left_out_is_counted():
     diagnosis = diagnosed("too slow")
-    proven = shown.cure_trial(diagnosis)
+    proven = diagnosis.proof
     assert proven is not None
     recipes = [diagnosis.evidence.recipe.replace(epochs=k) for k in range(1, 31)]
     treatment = diagnosis.trials[0].treatment

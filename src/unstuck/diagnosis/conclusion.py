@@ -67,10 +67,10 @@ class Conclusion:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """The fields in which the cure differs from the recipe."""
+        """The fields in which the cure differs from the recipe, with nothing left out of either to save time."""
         if self.cure is None or self.evidence is None:
             return ()
-        return differences(self.evidence.recipe, self.cure)
+        return differences(self.evidence.whole, self.cure)
 
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trainings import Trained
-from unstuck.engines.native import thread_count
 from unstuck.recipe import Recipe
 
 FEWEST_ROWS = 2000
@@ -12,20 +11,23 @@ SHARE = 0.07
 """Of the budget, which a single training of a trial may take."""
 
 
-def cut_down(recipe: Recipe, problem: Problem, first: Trained, budget: float) -> tuple[Recipe, Problem, str]:
+def cut_down(
+    recipe: Recipe, problem: Problem, first: Trained, work: float, budget: float
+) -> tuple[Recipe, Problem, str]:
     """Return a recipe and problem that train in their share of the budget, and what was left out, in words.
 
     Args:
         recipe: the subject.
         problem: what it is to learn.
-        first: its first training, which had all threads to itself; it may have been ended by the clock.
+        first: its first training; it may have been ended by the clock.
+        work: processor seconds that it took. Seconds of the clock would cut more while others use the processors, too.
         budget: seconds of the whole diagnosis.
     """
     history = first.run.history
     done = 1.0
     if first.run.stopped == "time budget":
         done = max(float(history["epoch"][-1]) if len(history) else 0.5, 0.5) / recipe.epochs
-    affordable = SHARE * budget / max(first.run.seconds / done * thread_count(), 1e-6)
+    affordable = SHARE * budget / max(work / done, 1e-6)
     if affordable >= 1:
         return recipe, problem, ""
     whole = len(problem)

@@ -42,6 +42,8 @@ class Evidence:
         small: the gain of the recipe on some 16 rows that it is given all to itself, fitted to them.
         training_mode: the gain on the training rows counted with dropout on, None without dropout.
         cut: what was left out to save time, in words; "" if nothing was.
+        whole: the subject, with nothing left out.
+        rows: training rows, with none left out.
     """
 
     recipe: Recipe
@@ -61,6 +63,8 @@ class Evidence:
     small: float
     training_mode: float | None
     cut: str
+    whole: Recipe
+    rows: int
 
     @property
     def first(self) -> Trained:
@@ -155,11 +159,13 @@ class Evidence:
 
     @property
     def updates(self) -> int:
-        """Updates of the first training."""
-        rows = max(1, len(self.problem))
-        per_epoch = -(-rows // self.recipe.rows_per_batch(rows))
-        history = self.first.run.history
-        return int(history["step"][-1]) if len(history) else self.recipe.epochs * per_epoch
+        """Updates that the recipe makes, those left out here to save time among them."""
+        run, rows = self.first.run, max(1, self.rows)
+        if len(run.history) and not self.cut and run.stopped != "time budget":
+            return int(run.history["step"][-1])
+        by_itself = len(run.history) and run.stopped not in ("all epochs", "time budget")
+        epochs = int(run.history["epoch"][-1]) if by_itself else self.whole.epochs
+        return epochs * -(-rows // self.whole.rows_per_batch(rows))
 
     @property
     def dropout(self) -> float:

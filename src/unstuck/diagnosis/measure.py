@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from unstuck.diagnosis.trainings import Clock, Trained, seeds_after, train_all
 from unstuck.diagnosis.updates import update_ratios
 from unstuck.engines.backprop import forward
 from unstuck.engines.engine import Rows
+from unstuck.engines.native import thread_count
 from unstuck.functions.optimizers import Adam
 from unstuck.network import Network
 from unstuck.recipe import Dropout, Recipe
@@ -59,10 +61,14 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock, done: Run | None = Non
     prepare(recipe, problem.X, problem.y).network.start()  # what does not fit is said here
     clock.tell("training as it is")
     whole_budget = clock.seconds
-    first = _reused(done, problem) or train_all([recipe], problem, FIRST_SHARE * whole_budget, watched=True)[0]
+    reused, began = _reused(done, problem), time.process_time()
+    first = reused or train_all([recipe], problem, FIRST_SHARE * whole_budget, watched=True)[0]
+    work = first.run.seconds * thread_count()  # at most
+    if reused is None:
+        work = min(work, time.process_time() - began)
     if first.run.stopped != "diverged":
         clock.suit(first.run.seconds)
-    shorter, smaller, cut = cut_down(recipe, problem, first, clock.seconds)
+    shorter, smaller, cut = cut_down(recipe, problem, first, work, clock.seconds)
     clock.tell("measuring what can be learned")
     known = smaller.with_rows(KNOWN_ROWS) if smaller.held_out else smaller
     columns = _standardised(_as_trained(first.run, known).rows.X)
@@ -70,13 +76,14 @@ def measure(recipe: Recipe, X: Any, y: Any, clock: Clock, done: Run | None = Non
     reach = Reach(learnable(known, columns), linear_gain(known, columns), ordinary, problem)
     whole = first.run.stopped != "time budget"
     if cut and whole and first.gain >= reach.goal:
-        return _evidence(recipe, problem, [first], reach, "")
+        return _evidence(recipe, problem, [first], reach, "", whole=(recipe, len(problem)))
     trained = [] if cut else [first]
     seconds = SEEDS_SHARE * whole_budget
     seeds = int(np.clip(seconds / max(first.run.seconds, 1e-3), FEWEST_SEEDS, MOST_SEEDS))
     others = [shorter.replace(seed=seed) for seed in seeds_after(recipe, len(trained), seeds - len(trained))]
     clock.tell("training from other seeds")
-    return _evidence(shorter, smaller, trained + train_all(others, smaller, seconds, watched=bool(cut)), reach, cut)
+    trained += train_all(others, smaller, seconds, watched=bool(cut))
+    return _evidence(shorter, smaller, trained, reach, cut, whole=(recipe, len(problem)))
 
 
 def _reused(run: Run | None, problem: Problem) -> Trained | None:
@@ -92,6 +99,7 @@ def _evidence(
     untreated: list[Trained],
     reach: Reach,
     cut: str,
+    whole: tuple[Recipe, int],
 ) -> Evidence:
     prepared = _as_trained(untreated[0].run, problem)
     network, rows = prepared.network, prepared.rows
@@ -114,6 +122,8 @@ def _evidence(
         small=_small(recipe, problem),
         training_mode=_training_mode(prepared, problem, untreated[0]),
         cut=cut,
+        whole=whole[0],
+        rows=whole[1],
     )
 
 

@@ -116,8 +116,13 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     rows += [("stands out", "", text) for text in outstanding(evidence)]
     rows += [("of the data", "", text) for text in of_the_data(evidence)]
     if evidence.cut:
-        rows.append(("shortened", "", f"to save time it was trained here with {evidence.cut}"))
+        rows.append(("shortened", "", shortened(evidence)))
     return rows
+
+
+def shortened(evidence: Evidence) -> str:
+    """Say what was left out to save time; "" for nothing."""
+    return f"to save time it was trained here with {evidence.cut}" if evidence.cut else ""
 
 
 def of_the_data(evidence: Evidence) -> list[str]:
@@ -173,13 +178,13 @@ def outstanding(evidence: Evidence) -> list[str]:
 
 def trial_rows(diagnosis: Conclusion) -> list[TrialRow]:
     """Return the trials that tell most, the best first."""
-    proven = cure_trial(diagnosis)
+    proven = diagnosis.proof
     return [_trial_row(diagnosis.measured.problem, trial, trial is proven) for trial in telling_trials(diagnosis)]
 
 
 def telling_trials(diagnosis: Conclusion) -> list[Trial]:
     """Return at most twelve trials: the cure, the others that learn, and those of the largest effect."""
-    proven = cure_trial(diagnosis)
+    proven = diagnosis.proof
     kept = sorted(
         _distinct(diagnosis),
         key=lambda trial: (trial is not proven, not trial.succeeded, -abs(trial.effect)),
@@ -206,12 +211,6 @@ def _distinct(diagnosis: Conclusion) -> list[Trial]:
         if key not in longest or len(trial.after) > len(longest[key].after):
             longest[key] = trial
     return list(longest.values())
-
-
-def cure_trial(diagnosis: Conclusion) -> Trial | None:
-    """Return the trial on fresh seeds that proved the cure."""
-    found = [trial for trial in diagnosis.trials if trial.fresh and trial.treatment.recipe == diagnosis.cure]
-    return found[-1] if found else None
 
 
 def ruled_out(diagnosis: Conclusion) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
 from unstuck.diagnosis.text import as_text
 from unstuck.diagnosis.trials import SURE, Trial
+from unstuck.recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,12 +77,17 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
         verdict=_verdict(evidence, causes, listed, cure, trials),
         findings=listed,
         trials=trials,
-        cure=cure.treatment.recipe if cure is not None else None,
+        cure=_whole(cure.treatment.recipe, evidence) if cure is not None else None,
         evidence=evidence,
         ruled_out=_ruled_out(judged, search),
         seconds=seconds,
         proof=cure,
     )
+
+
+def _whole(cure: Recipe, evidence: Evidence) -> Recipe:
+    """Return a cure for as many epochs as the subject has, where they were left out to save time."""
+    return cure.replace(epochs=evidence.whole.epochs) if cure.epochs == evidence.recipe.epochs else cure
 
 
 def _matters(trial: Trial, evidence: Evidence) -> bool:

@@ -96,6 +96,8 @@ def proof_panel(case: Case, proof: Proof) -> Panel:
     from rich.panel import Panel
     from rich.table import Table
 
+    from unstuck.diagnosis.shown import shortened
+
     diagnosis = proof.diagnosis
     assert diagnosis.evidence is not None
     problem = diagnosis.evidence.problem
@@ -111,5 +113,10 @@ def proof_panel(case: Case, proof: Proof) -> Panel:
         table.add_row(escape(trial.treatment.text), score, f"{learned} of {len(trial.after)}", judged, style=style)
     changes = [f"  {escape(change)}" for change in diagnosis.changes]
     cure = ["[bold]What makes it learn[/]", *changes, ""] if changes else []
+    cut = shortened(diagnosis.evidence)
+    longer = f"unstuck why case:{case.id} --budget 60"
+    note = [f"[yellow]Shortened:[/] {escape(cut)}. With more time: {longer}", ""]
     title = f"Case {case.id}. {escape(case.title)}"
-    return Panel(Group(escape(diagnosis.verdict), "", *cure, table), title=title, title_align="left")
+    return Panel(
+        Group(escape(diagnosis.verdict), "", *(note if cut else []), *cure, table), title=title, title_align="left"
+    )

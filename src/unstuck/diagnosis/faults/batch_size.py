@@ -14,13 +14,14 @@ USUAL = 32
 
 def examine(evidence: Evidence) -> Finding | None:
     """See how many rows an update has, and how many updates there are."""
-    recipe, rows = evidence.recipe, len(evidence.problem)
+    recipe, rows = evidence.whole, evidence.rows
     batch = recipe.rows_per_batch(rows)
     if isinstance(recipe.optimizer, LBFGS) or rows < 2 * USUAL or 8 <= batch <= 256:
         return None
-    few = evidence.updates < 1000
+    few, large = evidence.updates < 1000, batch > 256
+    if large and evidence.cut and not few:
+        return None  # many small updates would make up for what was left out of the training here
     start, end = (number_of_rows(one.noise_scale) for one in (evidence.start, evidence.end))
-    large = batch > 256
     suspicion = (0.7 if evidence.updates < 150 else 0.45 if few else 0.1) if large else 0.1
     return Finding(
         "batch_size",
