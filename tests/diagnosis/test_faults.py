@@ -5,11 +5,12 @@ import pytest
 from sklearn.metrics import accuracy_score, r2_score
 from tests.diagnosis.faulty import FAULTY, HEALTHY, INCURABLE, TWO, diagnosis_of
 
-from unstuck import SGD, Adam, Momentum, Recipe, train
-from unstuck.diagnosis.changes import differences
+from unstuck import SGD, Adam, Dense, Momentum, Recipe, SquaredError, Targets, train
+from unstuck.diagnosis.changes import as_numbers, differences
 from unstuck.diagnosis.faults import FAULTS, ORDER, examine
 from unstuck.diagnosis.faults.usual_rates import decades_above, decades_below
 from unstuck.diagnosis.finding import LISTED
+from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.trials import treat
 
 CURABLE = [name for name in FAULTY if name not in INCURABLE]
@@ -204,3 +205,16 @@ def test_the_median_of_accuracies_is_that_of_scikit_learn():
         for one in found.untreated
     ]
     assert found.problem.in_metric(found.gain) == pytest.approx(np.median(accuracies))
+
+
+def test_a_linear_output_brings_no_coding_that_the_targets_have_anyway():
+    X, counts = np.eye(3), np.array([0, 1, 2])
+    recipe = Recipe([Dense(1, "sigmoid")], SquaredError(half=True), stop_at_loss=0.2)
+    linear = as_numbers(recipe, Problem.of(recipe, X, counts))
+    assert differences(recipe, linear) == (
+        "layers.0.activation: sigmoid -> identity",
+        "loss.half: True -> False",
+        "stop_at_loss: 0.2 -> none",
+    )
+    coded = recipe.replace(loss="binary_crossentropy", stop_at_loss=None, targets=Targets(coding="binary"))
+    assert as_numbers(coded, Problem.of(coded, X, np.array([0, 1, 1]))).targets.coding == "numbers"

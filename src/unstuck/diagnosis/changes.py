@@ -72,8 +72,11 @@ def as_classes(recipe: Recipe, problem: Problem) -> Recipe:
 
 
 def as_numbers(recipe: Recipe, problem: Problem) -> Recipe:
-    """Take linear output units with the squared error."""
-    return with_output(recipe, Identity(), loss=SquaredError(), targets=recipe.targets.replace(coding="numbers"))
+    """Take linear output units with the squared error, not half of it."""
+    loss, targets = SquaredError(), recipe.targets
+    if targets.resolve(problem.y, recipe.outputs, loss.prefers) != "numbers":
+        targets = targets.replace(coding="numbers")
+    return with_output(recipe, Identity(), loss=loss, targets=targets)
 
 
 def proper_output(recipe: Recipe, problem: Problem) -> Recipe:

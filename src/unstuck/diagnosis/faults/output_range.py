@@ -33,7 +33,7 @@ def examine(evidence: Evidence) -> Finding | None:
         )
     fixes = [Fix(PROPER_OUTPUT, proper_output)]
     if evidence.problem.classes is not None and evidence.network.outputs == 1:
-        fixes.append(Fix("a linear output", as_numbers))
+        fixes.append(Fix("a linear output and the squared error", as_numbers))
     if high - low < float("inf"):
         fixes.append(Fix("targets scaled into the range", _scaled))
     return Finding(
