@@ -10,6 +10,7 @@ import pytest
 from unstuck import Dense, Inputs, Recipe, Targets, diagnose
 from unstuck.cases import Outcome
 from unstuck.cli import main
+from unstuck.errors import UnstuckError
 from unstuck.functions.activations import Activation
 from unstuck.functions.initializers import Initializer
 from unstuck.functions.losses import Loss
@@ -173,3 +174,8 @@ def test_a_room_imports_only_from_rooms_above_it():
         assert room in place, f"{room} has no place in the table of rooms"
         wrong += [f"{room} imports {other}" for other in imports_of(path) if place[other] > place[room]]
     assert wrong == []
+
+
+def test_every_error_is_in_the_tree_of_errors():
+    named = re.findall(r"[├└]── (\w+)", section(CONCEPTS, "Errors"))
+    assert sorted(named) == sorted(error.__name__ for error in UnstuckError.__subclasses__())
