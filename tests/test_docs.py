@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,14 @@ def test_a_room_imports_only_from_rooms_above_it():
 def test_every_error_is_in_the_tree_of_errors():
     named = re.findall(r"[├└]── (\w+)", section(CONCEPTS, "Errors"))
     assert sorted(named) == sorted(error.__name__ for error in UnstuckError.__subclasses__())
+
+
+def test_what_is_told_to_be_installed_is_what_an_extra_installs():
+    told = {
+        name
+        for path in SOURCE.rglob("*.py")
+        for name in re.findall(r"= needs\(\"[\w.]+\", \"(.+?)\"", path.read_text())
+    }
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    installed = {re.match(r"[\w-]+", extras[name][0])[0] for name in ("mlflow", "onnx", "tensorboard")}
+    assert told == installed

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
 from unstuck.errors import OptionError
 
 
-def needs(module: str, extra: str) -> Any:
-    """Return a module of an optional package.
+def needs(module: str, distribution: str) -> Any:
+    """Return a module of an optional package, which pip knows as `distribution`.
 
     Raises:
         OptionError: when it is not installed, with what to install.
 
-    >>> needs("no_such_package", "onnx")
+    >>> needs("no_such_package", "its-name-on-pypi")
     Traceback (most recent call last):
     unstuck.errors.OptionError: this needs the package no_such_package, which is not installed: ...
     """
@@ -24,6 +25,7 @@ def needs(module: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != package:
             raise  # it is there, but something it needs itself is not
-        message = f"this needs the package {package}, which is not installed: pip install 'unstuck[{extra}]'"
+        install = f"{sys.executable} -m pip install {distribution}"  # into the environment that lacks it
+        message = f"this needs the package {package}, which is not installed: {install}"
         raise OptionError(message) from None
     return import_module(module)

@@ -1,6 +1,7 @@
 """The command `unstuck export`."""
 
 import runpy
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -42,4 +43,12 @@ def test_what_cannot_be_is_told(run, tmp_path, arguments, message):
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_missing_package_says_how_to_install_it_into_this_very_environment(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = invoke("--onnx", "net.onnx")
+    assert result.exit_code == 2
+    assert f"the package onnx, which is not installed: {sys.executable} -m pip install onnx\n" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

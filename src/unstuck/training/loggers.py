@@ -93,7 +93,7 @@ class _Open:
 class TensorBoard(_Open):
     """Write each record as scalars that `tensorboard --logdir FOLDER` shows, a curve for each column, over the epochs.
 
-    It needs the package tensorboard: `pip install 'unstuck[tensorboard]'`.
+    It needs the package tensorboard: `pip install tensorboard`.
 
     Args:
         folder: for the event files.
@@ -135,7 +135,7 @@ class TensorBoard(_Open):
 class MLflow(_Open):
     """Send each record to an MLflow run, as metrics whose step is the epoch.
 
-    It needs MLflow: `pip install 'unstuck[mlflow]'` brings its small part, which talks to a server; for a database or
+    It needs MLflow: `pip install mlflow-skinny` brings its small part, which talks to a server; for a database or
     a folder of your own, install `mlflow`.
 
     Args:
@@ -159,8 +159,8 @@ class MLflow(_Open):
         run_name: str | None = None,
         run_id: str | None = None,
     ):
-        self._metric = needs("mlflow.entities", "mlflow").Metric
-        self._client = needs("mlflow.tracking", "mlflow").MlflowClient(tracking_uri)
+        self._metric = needs("mlflow.entities", "mlflow-skinny").Metric
+        self._client = needs("mlflow.tracking", "mlflow-skinny").MlflowClient(tracking_uri)
         if run_id is None:
             known = self._client.get_experiment_by_name(experiment)
             place = known.experiment_id if known else self._client.create_experiment(experiment)
