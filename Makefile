@@ -85,15 +85,21 @@ clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build dist .coverage .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
+# pip compiles behind a screen: what takes so long is said.
+saying = @echo "Installing unstuck with $(1) into $(VENV), and compiling its engine: some minutes the first time ..."
+
 $(VENV)/installed: $(BUILD) | $(VENV)/bin/python
+	$(call saying,what it rests on)
 	$(PIP) install --editable .
 	touch $@
 
 $(VENV)/installed-dev: $(BUILD) | $(VENV)/bin/python
+	$(call saying,what its tests need)
 	$(PIP) install --editable '.[test,lint]'
 	touch $@ $(VENV)/installed
 
 $(VENV)/installed-bench: $(BUILD) | $(VENV)/bin/python
+	$(call saying,what its benchmarks need)
 	$(PIP) install --editable '.[bench]'
 	touch $@ $(VENV)/installed
 
