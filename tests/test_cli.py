@@ -269,15 +269,22 @@ def text_table(*lines):
 
 GOOD_LINES = [f"{k}.5,{k % 3},{'ab'[k % 2]}" for k in range(20)]
 BAD_TABLES = {
-    "an infinite value": (text_table("x,z,y", *GOOD_LINES, "inf,1,a"), "infinite"),
+    "an infinite value": (text_table("x,z,y", *GOOD_LINES, "inf,1,a", *GOOD_LINES), "in column 'x', first in row 20 ("),
     "an infinite target": (text_table("x,z,y", *(f"{k},{k},{k}.5" for k in range(30)), "1,1,inf"), "NaN or infinite"),
     "a missing target": (text_table("x,z,y", *GOOD_LINES, "1,1,"), "missing in 1 of 21 rows"),
     "an empty file": (b"", "empty"),
     "only line ends": (b"\n\n", "empty"),
     "no rows": (b"x,z,y\n", "no rows"),
-    "one row": (b"x,z,y\n1,2,a\n", "leaves 0 to train on"),
-    "one class": (text_table("x,z,y", *(f"{k},{k},a" for k in range(20))), "all 13 targets are 'a'"),
-    "one number as the only class": (text_table("x,z,y", *(f"{k},{k},1" for k in range(20))), "all 13 targets are 1"),
+    "one row": (
+        b"x,z,y\n1,2,a\n",
+        "leaves 0 to train on and 1 to measure on; both need at least one: give more rows, or another --test-fraction",
+    ),
+    "a class too many for the rows": (
+        text_table("x,y", "1,3", "2,4", "3,5"),
+        "leaves 2 to train on, and none of class 5",
+    ),
+    "one class": (text_table("x,z,y", *(f"{k},{k},a" for k in range(20))), "all 20 targets are 'a'"),
+    "one number as the only class": (text_table("x,z,y", *(f"{k},{k},1" for k in range(20))), "all 20 targets are 1"),
     "no target column": (text_table("x,z,yy", *GOOD_LINES), "did you mean 'yy'"),
     "nothing but the target": (text_table("y", *"ababab"), "no column but the target"),
     "a line too long": (text_table("x,z,y", *GOOD_LINES, "1,2,a,4"), "line 22"),

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from unstuck.data.inputs import Inputs
 from unstuck.data.readers import read_features, read_features_and_target
-from unstuck.data.splits import hold_out
 from unstuck.data.targets import Targets
 from unstuck.errors import FileError, OptionError
 from unstuck.files import check_writable, read_whole, write_whole
@@ -23,7 +22,7 @@ from unstuck.functions.losses import CategoricalCrossEntropy, SquaredError
 from unstuck.metrics import evaluate
 from unstuck.recipe import Dense, EarlyStopping, Recipe
 from unstuck.run import Run
-from unstuck.training.prepare import matched
+from unstuck.training.prepare import matched, part_rows
 from unstuck.training.train import train
 
 if TYPE_CHECKING:
@@ -95,10 +94,9 @@ def train_table(
         raise FileError(f"{folder} exists already; choose another name with --out, or remove it first")
     check_writable(folder)
     recipe, X, y = read_problem(path, target, task=task, recipe=recipe, settings=settings)
-    classes = _are_classes(y, task)
     kept, held = np.arange(len(y)), np.arange(0)
     if test_fraction:
-        kept, held = hold_out(y, test_fraction, recipe.seed, stratify=classes)
+        kept, held = part_rows(recipe, X, y, test_fraction, "--test-fraction")
     run = train(recipe, X[kept], y[kept])
     run.save(folder)
     _write_source(folder, path, target)

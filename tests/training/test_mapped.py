@@ -60,6 +60,15 @@ def test_trains_as_in_memory(as_mapped, change: dict, engine: str) -> None:
     np.testing.assert_array_equal(from_file.predict(as_mapped(X)), in_memory.predict(X))
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+def test_a_bad_row_is_counted_from_the_beginning(as_mapped, fraction: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["unstuck.data.inputs"], "CHECKED_ROWS", 64)
+    one_bad = X.copy()
+    one_bad[600, 2] = np.nan
+    with pytest.raises(DataError, match="1 in column 'x2', first in row 600 "):
+        train(RECIPE.replace(validation_fraction=fraction), as_mapped(one_bad), y)
+
+
 def test_scales_as_in_memory_but_for_rounding(as_mapped) -> None:
     recipe = RECIPE.replace(inputs=Inputs(scaling="standard", missing="mean"), precision="float64")
     holes = np.where(X > 2, np.nan, X + 1000)

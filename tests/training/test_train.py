@@ -492,6 +492,28 @@ def test_bad_features(bad_X, message):
         train(LINEAR.replace(validation_fraction=0.2), bad_X, NUMBERS)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.2])
+@pytest.mark.parametrize(("value", "what"), [(np.nan, "missing values"), (np.inf, "infinite values")])
+def test_bad_rows_are_counted_as_they_were_given(fraction, value, what):
+    one_bad = X.copy()
+    one_bad[37, 1] = value
+    with pytest.raises(DataError, match=f"{what}: 1 in column 'x1', first in row 37 "):
+        train(LINEAR.replace(validation_fraction=fraction), one_bad, NUMBERS)
+    names = ["1"] * 37 + ["x"] + ["2"] * 12
+    with pytest.raises(DataError, match="column 'name' of X holds text, 'x' in row 37 "):
+        train(LINEAR.replace(validation_fraction=fraction), {"name": names}, NUMBERS)
+
+
+def test_targets_are_counted_as_they_were_given():
+    held = CLASSES.replace(validation_fraction=0.4)
+    with pytest.raises(DataError, match="all 50 targets are 'yes'"):
+        train(held, X, ["yes"] * 50)
+    with pytest.raises(
+        DataError, match=r"holding out 0.4 of 3 rows leaves 1 to train on, and none of class '(yes|no)'"
+    ):
+        train(held, X[:3], ["no", "yes", "yes"])
+
+
 def test_sparse_features():
     run, dense = (train(LINEAR, rows, NUMBERS, progress=False) for rows in (csr_array(X), X))
     assert (run.final_parameters == dense.final_parameters).all()

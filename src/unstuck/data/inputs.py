@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import StringConstraints
 
 from unstuck.arrays import Array
+from unstuck.data.mapped import MappedRows
 from unstuck.data.missing import Missing, check_numbers, check_texts, fit_replacements
 from unstuck.data.scaling import Scaling, fit_scaling
 from unstuck.data.sparse import dense, is_sparse, sparse_numbers
@@ -22,6 +23,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=False)]
 """Text as it stands in the data; other texts in a description lose the whitespace around them."""
 
 MOST_CATEGORIES = 1000
+CHECKED_ROWS = 1 << 16
+"""So many rows of a file are checked at a time."""
 
 
 @described
@@ -61,29 +64,51 @@ class Inputs(Description):
                 fill = (0.0,) * X.shape[1] if self.missing != "error" else ()
                 return FittedInputs(self, False, default_names(X.shape[1]), fill, (), (), {}, ())
             X = dense(X)
-        table = as_table(X)
-        if table is None:
-            numbers = number_array(X)
-            kinds: tuple[list[str], list[str]] = list(default_names(numbers.shape[1])), []
-        else:
-            kinds = column_kinds(table)
-            numbers = number_columns(table, kinds[0])
-        names, texts = kinds
-        if not len(numbers) or not names + texts:
-            raise DataError(f"X has {len(numbers)} rows and {len(names + texts)} columns: nothing to learn from")
+        table, names, texts, numbers, has_missing = self._checked(X)
         levels, missing_levels = {}, []
         if table is not None and texts:
-            if self.categories == "error":
-                raise DataError(f'{describe_text(table[texts[0]])}; write inputs=Inputs(categories="one_hot")')
-            check_texts(table, texts, self.missing)
             levels = {name: sorted_levels(table[name]) for name in texts}
             missing_levels = [name for name in texts if table[name].null_count()]
-        has_missing = check_numbers(numbers, names, self.missing)
         fill = fit_replacements(numbers, names, self.missing)
         if has_missing:
             numbers = np.where(np.isnan(numbers), fill, numbers)
         shift, scale = fit_scaling(numbers, self.scaling)
         return FittedInputs(self, table is not None, tuple(names), fill, shift, scale, levels, tuple(missing_levels))
+
+    def check(self, X: Any) -> None:
+        """Refuse the values that `fit` refuses.
+
+        It is for all rows, before some of them are held out: the message then counts rows as the user does.
+
+        Raises:
+            DataError: as `fit` does.
+        """
+        if isinstance(X, MappedRows):
+            first = 0
+            for part in X.parts(CHECKED_ROWS):
+                check_numbers(part, default_names(part.shape[1]), self.missing, first)
+                first += len(part)
+        elif is_sparse(X):
+            sparse_numbers(X)
+        else:
+            self._checked(X)
+
+    def _checked(self, X: Any) -> tuple[pl.DataFrame | None, list[str], list[str], Array, bool]:
+        """Return X as a table or None, the names of its numbers and of its texts, the numbers, and if any is missing."""
+        table = as_table(X)
+        if table is None:
+            numbers = number_array(X)
+            names, texts = list(default_names(numbers.shape[1])), list[str]()
+        else:
+            names, texts = column_kinds(table)
+            numbers = number_columns(table, names)
+        if not len(numbers) or not names + texts:
+            raise DataError(f"X has {len(numbers)} rows and {len(names + texts)} columns: nothing to learn from")
+        if table is not None and texts:
+            if self.categories == "error":
+                raise DataError(f'{describe_text(table[texts[0]])}; write inputs=Inputs(categories="one_hot")')
+            check_texts(table, texts, self.missing)
+        return table, names, texts, numbers, check_numbers(numbers, names, self.missing)
 
 
 @described

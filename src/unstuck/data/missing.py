@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Missing = Literal["error", "mean", "median", "most_frequent"]
 
 
-def check_numbers(numbers: Array, names: Sequence[str], missing: Missing) -> bool:
-    """Return whether any value of `numbers` (n, i) is missing, that is, NaN.
+def check_numbers(numbers: Array, names: Sequence[str], missing: Missing, first: int = 0) -> bool:
+    """Return whether any value of `numbers` (n, i), the rows from `first` on, is missing, that is, NaN.
 
     Raises:
         DataError: when a value is infinite, or missing where `missing` is "error".
@@ -27,9 +27,9 @@ def check_numbers(numbers: Array, names: Sequence[str], missing: Missing) -> boo
             return False
     infinite, absent = np.isinf(numbers), np.isnan(numbers)
     if infinite.any():
-        raise DataError(f"X holds infinite values: {_where(infinite, names)}; remove or correct these rows")
+        raise DataError(f"X holds infinite values: {_where(infinite, names, first)}; remove or correct these rows")
     if absent.any() and missing == "error":
-        raise DataError(f"X has missing values: {_where(absent, names)}; {_ADVICE}")
+        raise DataError(f"X has missing values: {_where(absent, names, first)}; {_ADVICE}")
     return bool(absent.any())
 
 
@@ -76,13 +76,13 @@ def _most_frequent(values: Array) -> Any:
     return distinct[counts.argmax()]
 
 
-def _where(found: np.ndarray[tuple[int, int], np.dtype[np.bool_]], names: Sequence[str]) -> str:
+def _where(found: np.ndarray[tuple[int, int], np.dtype[np.bool_]], names: Sequence[str], first: int = 0) -> str:
     """Say how many values were found, in which column, and the first row."""
     of_column = found.sum(axis=0)
     columns = np.flatnonzero(of_column)
-    first = columns[0]
-    row = found[:, first].argmax()
-    place = f"{of_column[first]:,} in column {names[first]!r}, first in row {row:,} (counted from 0)"
+    column = columns[0]
+    row = first + found[:, column].argmax()
+    place = f"{of_column[column]:,} in column {names[column]!r}, first in row {row:,} (counted from 0)"
     return place if len(columns) == 1 else f"{of_column.sum():,} in {len(columns):,} columns, {place}"
 
 

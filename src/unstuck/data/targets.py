@@ -235,7 +235,8 @@ def _classes(y: npt.NDArray[Any], outputs: int, coding: Coding) -> tuple[Label, 
     _check_labels(y)
     labels = np.unique(y).tolist()
     if len(labels) == 1:
-        raise DataError(f"all {len(y):,} targets are {labels[0]!r}; with one class there is nothing to tell apart")
+        every = f"all {len(y):,} targets are" if len(y) > 1 else "the only target is"
+        raise DataError(f"{every} {labels[0]!r}; with one class there is nothing to tell apart")
     expected = max(2, outputs)
     if len(labels) != expected:
         units = f"{outputs} units" if outputs > 1 else "1 unit"

@@ -16,7 +16,7 @@ from unstuck.data.blocks import RowSource
 from unstuck.data.inputs import FittedInputs
 from unstuck.data.mapped import MappedRows
 from unstuck.data.sparse import dense, is_small, is_sparse, sparse_numbers
-from unstuck.data.splits import hold_out
+from unstuck.data.splits import held_count, hold_out
 from unstuck.data.streamed import InputsInParts
 from unstuck.data.tables import as_table, number_array
 from unstuck.data.targets import FittedTargets, Label, as_targets
@@ -79,10 +79,11 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
     X, y = matched(X, y, "training")
     weights = row_weights(sample_weight, y)
     if validation is None and recipe.validation_fraction > 0:
-        classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
-        kept, held = hold_out(y, recipe.validation_fraction, recipe.seed, stratify=classes)
+        kept, held = part_rows(recipe, X, y, recipe.validation_fraction)
         validation = (X[held], y[held], None if weights is None else weights[held])
         X, y, weights = X[kept], y[kept], None if weights is None else weights[kept]
+    elif isinstance(X, MappedRows):
+        recipe.inputs.check(X)  # which are fitted in parts that do not know their place
 
     inputs = _fit_mapped(recipe, X) if isinstance(X, MappedRows) else recipe.inputs.fit(X)
     targets = recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
@@ -95,6 +96,40 @@ def prepare(recipe: Recipe, X: Any, y: Any, validation: Any = None, sample_weigh
         return Prepared(network, inputs, targets, rows, y, None, None)
     held_rows, held_y = own_validation(recipe, inputs, targets, validation)
     return Prepared(network, inputs, targets, rows, y, held_rows, held_y)
+
+
+def check_rows(recipe: Recipe, X: Any, y: Any) -> None:
+    """Refuse features and targets that the recipe cannot be fitted to.
+
+    It is done before rows are held out or left out, because the messages say which rows, and of how many.
+
+    Raises:
+        DataError: when there are any.
+    """
+    recipe.inputs.check(X)
+    recipe.targets.fit(y, recipe.outputs, recipe.loss.prefers)
+
+
+def part_rows(
+    recipe: Recipe, X: Any, y: Any, fraction: float, option: str = "validation_fraction"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the numbers of the rows to keep and of those to hold out, as `hold_out` does, of rows that can be used.
+
+    Raises:
+        DataError: when they cannot, or too few are left to train on.
+    """
+    held_count(len(y), fraction, option)
+    check_rows(recipe, X, y)
+    classes = recipe.targets.resolve(y, recipe.outputs, recipe.loss.prefers) != "numbers"
+    kept, held = hold_out(y, fraction, recipe.seed, stratify=classes, option=option)
+    if classes and recipe.targets.classes is None:
+        lost = np.setdiff1d(y, y[kept])
+        if len(lost):
+            raise DataError(
+                f"holding out {fraction:g} of {len(y):,} rows leaves {len(kept):,} to train on, and none of class "
+                f"{lost.tolist()[0]!r}; each class needs at least one: give more rows, or another {option}"
+            )
+    return kept, held
 
 
 def own_validation(recipe: Recipe, inputs: FittedInputs, targets: FittedTargets, validation: Any) -> tuple[Rows, Any]:
