@@ -94,7 +94,7 @@ class Inputs(Description):
             self._checked(X)
 
     def _checked(self, X: Any) -> tuple[pl.DataFrame | None, list[str], list[str], Array, bool]:
-        """Return X as a table or None, the names of its numbers and of its texts, the numbers, and if any is missing."""
+        """Return X as a table or None, the names of its numbers and its texts, the numbers, and if any is missing."""
         table = as_table(X)
         if table is None:
             numbers = number_array(X)
