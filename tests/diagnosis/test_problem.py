@@ -204,3 +204,12 @@ def test_a_recipe_says_what_is_classes():
     X, y = three_blobs()
     assert Problem.of(numbers, X, y).metric == "r2"
     assert Problem.of(THREE, X, y).metric == "accuracy"
+
+
+@pytest.mark.parametrize("missing", ["error", "mean"])
+def test_bad_rows_are_counted_as_they_were_given(missing):
+    X, y = waves()
+    X = X.copy()
+    X[217, 0] = np.nan if missing == "error" else np.inf
+    with pytest.raises(DataError, match="1 in column 'x0', first in row 217 "):
+        Problem.of(NUMBERS.replace(inputs=Inputs(missing=missing)), X, y)

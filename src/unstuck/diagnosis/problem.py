@@ -26,7 +26,7 @@ from unstuck.data.tables import as_table
 from unstuck.functions.losses import Hinge
 from unstuck.recipe import Dense, Recipe
 from unstuck.run import Run
-from unstuck.training.prepare import matched
+from unstuck.training.prepare import check_rows, matched
 
 FEW_ROWS = 100
 """Fewer rows than this are all trained on."""
@@ -75,6 +75,7 @@ class Problem:
             DataError: when the data cannot be used.
         """
         X, y = matched(dense(X), y, "training")
+        check_rows(recipe, X, y)
         classes, one_hot = classes_of(recipe, y)
         kept = held = np.arange(len(y))
         held_out = len(y) >= FEW_ROWS and not _repetitive(X)
