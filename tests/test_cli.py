@@ -198,6 +198,22 @@ def test_settings_change_the_recipe(folder):
     assert [change for change, made in changes.items() if not made(recipe)] == []
 
 
+@pytest.mark.parametrize("none", ["none", "None", '"none"'])
+def test_none_unsets_a_field_that_may_be_left_out(folder, none):
+    given = {"stop_at_loss": 0.5, "clip_norm": 1.0, "clip_value": 2.0, "class_weights": "balanced", "epochs": 3}
+    recipe = Recipe(
+        [Dense(4, "relu", weight_start="zeros"), Dense(1)], loss="squared_error", early_stopping={}, **given
+    )
+    Path("mine.toml").write_text(recipe.to_toml())
+    np.savez("houses.npz", X=X, price=SCORE)
+    unset = ["early_stopping", "layers.0.weight_start", *(name for name in given if name != "epochs")]
+    words = [word for name in unset for word in ("--set", f"{name}={none}")]
+    words += ["--set", "inputs.scaling=none"]  # where it is a word of the recipe
+    succeeds("train", "houses.npz", "--target", "price", "--recipe", "mine.toml", "--out", "run", *words)
+    expected = Recipe([Dense(4, "relu"), Dense(1)], loss="squared_error", epochs=3)
+    assert Run.load("run").recipe == expected
+
+
 def test_a_recipe_of_ones_own(folder):
     recipe = Recipe([Dense(1)], loss="squared_error", epochs=3, seed=7)
     Path("mine.toml").write_text(recipe.to_toml())
@@ -393,6 +409,7 @@ def test_no_recipe(folder):
         ("=5", "FIELD=VALUE"),
         ("epoks=5", "did you mean 'epochs'"),
         ("epochs=many", "epochs"),
+        ("epochs=none", "epochs"),
         ("epochs=1979-05-27", "epochs"),
         ("optimizer.rate=1", "optimizer"),
         ("optimiser.learning_rate=1", "optimiser"),

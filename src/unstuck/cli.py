@@ -344,18 +344,24 @@ def _case(name: str) -> Case:
 
 
 def _parsed(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Return the settings as data: a value is what TOML makes of it, or else text."""
+    """Return the settings as data: a value is what TOML makes of it, or else text, or None for a field that may be."""
     import tomllib
+
+    from unstuck.description import optional_fields
 
     parsed: dict[str, Any] = {}
     for setting in settings:
         field, equals, value = setting.partition("=")
         if not equals or not field:
             raise OptionError(f"--set takes FIELD=VALUE, as in --set epochs=50; got {setting!r}")
+        field, value = field.strip(), value.strip()
+        if value.strip("\"'").lower() == "none" and field.rpartition(".")[2] in optional_fields():
+            parsed[field] = None
+            continue
         try:
-            parsed[field.strip()] = tomllib.loads(f"value = {value}")["value"]
+            parsed[field] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            parsed[field.strip()] = value
+            parsed[field] = value
     return parsed
 
 

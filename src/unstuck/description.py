@@ -189,6 +189,18 @@ def _recipe_error(cls: type[Any], error: ValidationError) -> RecipeError:
     return RecipeError(problems, cls.__name__)
 
 
+@cache
+def optional_fields() -> frozenset[str]:
+    """Return the names of the fields that are None unless they are given, of all descriptions that can be named."""
+    names, ahead = set(), Description.__subclasses__()
+    while ahead:
+        cls = ahead.pop()
+        ahead += cls.__subclasses__()
+        if dataclasses.is_dataclass(cls):
+            names |= {field.name for field in dataclasses.fields(cls) if field.default is None}
+    return frozenset(names)
+
+
 def _plain(value: Any) -> Any:
     """Descriptions become tables, a description without fields its kind, tuples lists."""
     if isinstance(value, Description):
