@@ -192,7 +192,8 @@ def _recipe_error(cls: type[Any], error: ValidationError) -> RecipeError:
 @cache
 def optional_fields() -> frozenset[str]:
     """Return the names of the fields that are None unless they are given, of all descriptions that can be named."""
-    names, ahead = set(), Description.__subclasses__()
+    names = set[str]()
+    ahead = Description.__subclasses__()
     while ahead:
         cls = ahead.pop()
         ahead += cls.__subclasses__()

@@ -27,6 +27,7 @@ from unstuck import (
     WarmUp,
     check_gradient,
     train,
+    train_many,
 )
 from unstuck.data import sparse
 from unstuck.engines import ENGINES, backprop
@@ -581,6 +582,23 @@ def test_bad_weights(weights, message):
 def test_bad_validation(validation, message):
     with pytest.raises(DataError, match=message):
         train(LINEAR, X, NUMBERS, validation=validation)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (({"layers": []}, X, NUMBERS), r"a Recipe is needed, .*; got a dict: Recipe.from_data\(...\) makes"),
+        (("adam", X, NUMBERS), "got a str"),
+        ((None, X, NUMBERS), "got None"),
+        ((X, NUMBERS, LINEAR), r"the recipe comes first: train\(recipe, X, y\); got a ndarray"),
+        ((X, LINEAR, NUMBERS), "the recipe comes first"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(arguments, message):
+    with pytest.raises(OptionError, match=message):
+        train(*arguments)
+    with pytest.raises(OptionError, match=message.replace(r"train\(recipe, X, y\)", r"train_many\(recipe, .*")):
+        train_many(*arguments)
 
 
 def test_labels_that_training_did_not_have():

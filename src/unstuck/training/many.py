@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -24,7 +24,7 @@ from unstuck.training.prepare import Preparations
 from unstuck.training.progress import Part, ProgressBar
 from unstuck.training.session import Session
 from unstuck.training.state import State
-from unstuck.training.train import carry_out, check_time_budget
+from unstuck.training.train import carry_out, check_recipe, check_time_budget
 
 AWAKE_SECONDS = 0.05
 """The main thread wakes up after so long: it is the one that learns of Ctrl-C, and only while awake."""
@@ -65,6 +65,7 @@ def train_many(
         The Runs, in the order of the recipes or seeds.
 
     Raises:
+        OptionError: when another argument makes no sense.
         DataError: when the data cannot be used.
         RecipeError: when a recipe and the data do not fit. Both name the recipe by its place, from 0.
 
@@ -74,6 +75,8 @@ def train_many(
     >>> [run.recipe.seed for run in runs]
     [0, 1, 2]
     """
+    if isinstance(recipes, str | Mapping | np.ndarray) or not isinstance(recipes, Iterable):
+        check_recipe(recipes, X, y, call="train_many(recipe, X, y, seeds=...) or train_many([recipe, ...], X, y)")
     check_time_budget(time_budget)
     all_recipes = _with_seeds(recipes, seeds) if isinstance(recipes, Recipe) else _listed(recipes, seeds)
     for recipe in all_recipes:

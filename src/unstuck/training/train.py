@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ def train(
     Raises:
         DataError: when the data cannot be used.
         RecipeError: when recipe and data do not fit.
+        OptionError: when another argument makes no sense.
         FileError: when the checkpoint cannot be used, or another training is writing it.
 
     >>> from unstuck import Dense, Recipe
@@ -84,6 +85,7 @@ def train(
     >>> run.predict([[3.0]]).round(3)
     array([7.], dtype=float32)
     """
+    check_recipe(recipe, X, y)
     check_time_budget(time_budget)
     called = _called(callbacks)
     if y is None and not isinstance(X, RowSource):
@@ -132,6 +134,30 @@ def _called(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
         if not callable(callback):
             raise OptionError(f"a callback is a function, called with each record and the parameters; got {callback!r}")
     return called
+
+
+def check_recipe(recipe: object, *others: object, call: str = "train(recipe, X, y)") -> None:
+    """Refuse as a recipe what is none.
+
+    Args:
+        recipe: what stands in its place.
+        others: what stands in others' places.
+        call: how the function is called.
+
+    Raises:
+        OptionError: that says what to write.
+    """
+    if isinstance(recipe, Recipe):
+        return
+    kind = type(recipe).__name__
+    if any(isinstance(other, Recipe) for other in others):
+        raise OptionError(f"the recipe comes first: {call}; got a {kind} in its place")
+    if isinstance(recipe, Mapping):
+        raise OptionError(f"a Recipe is needed, {call}; got a {kind}: Recipe.from_data(...) makes a recipe of it")
+    raise OptionError(
+        f'a Recipe is needed, {call}, such as Recipe([Dense(10, "relu"), Dense(1)], loss="squared_error"); '
+        f"got {'None' if recipe is None else f'a {kind}'}"
+    )
 
 
 def check_time_budget(seconds: float | None) -> None:
