@@ -300,6 +300,19 @@ def test_evaluate_gives_the_metrics_of_the_recipe():
     assert 0 <= one_class["accuracy"] <= 1
 
 
+def test_labels_that_did_not_occur_in_training_count_as_wrong_unless_all_are_such():
+    labels = LABELS["integers"]
+    run = train(CLASSES, X, labels)
+    assert run.score(X, np.where(labels == 0, 7, labels)) == np.mean((run.predict(X) == labels) & (labels != 0))
+    with pytest.raises(
+        DataError, match=r"no label of y occurred in training: y holds 'q', 'z', and the classes were -3"
+    ):
+        run.score(X, np.where(labels == 0, "q", "z"))
+    with pytest.raises(DataError, match=r"y holds '-3', '0', .*; give y the type it had in training"):
+        run.score(X, labels.astype(str))
+    assert run.score(X, labels.astype(float)) == run.score(X, labels)
+
+
 def test_targets_may_be_a_series_a_column_or_a_list():
     run = train(LINEAR, X, NUMBERS)
     for y in (pl.Series(NUMBERS), NUMBERS[:, None], NUMBERS.tolist()):

@@ -134,8 +134,10 @@ class Run:
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float]:
         """Return the recipe's metrics on rows X with targets y, or on a dataset, which has its targets with it.
 
+        A row whose label did not occur in training counts as wrong; in a dataset such labels are refused.
+
         Raises:
-            DataError: when X does not have the columns of the training, or y has other targets.
+            DataError: when X does not have the columns of the training, or y has no label that occurred in it.
             OptionError: when a metric ranks all rows at once, as roc_auc does, and they are read part by part.
         """
         if isinstance(X, RowSource):
@@ -146,6 +148,7 @@ class Run:
         wide = self.targets.outputs if self.targets.classes is None else 1
         if y[:1].size != wide:
             raise DataError(f"y has {y[:1].size} columns, but the targets of the training had {wide}")
+        self.targets.check_known(y)
         probabilities = None if self.targets.classes is None else self.targets.probabilities(A)
         return evaluate(self._metrics, y, self.targets.predictions(A), probabilities)
 
@@ -168,7 +171,11 @@ class Run:
         return tuple(self.recipe.metrics) or self.targets.default_metrics
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return the recipe's first metric: accuracy for classes, r2 for numbers, unless it names another."""
+        """Return the recipe's first metric: accuracy for classes, r2 for numbers, unless it names another.
+
+        Raises:
+            DataError, OptionError: as `evaluate` does.
+        """
         return next(iter(self.evaluate(X, y).values()))
 
     def plot(self) -> Figure:

@@ -143,6 +143,24 @@ class FittedTargets(Description):
         Y = np.eye(len(self.classes))[k] if self.outputs > 1 else k[:, None].astype(np.float64)
         return 2 * Y - 1 if self.coding == "signed" else Y
 
+    def check_known(self, y: npt.NDArray[Any]) -> None:
+        """Refuse labels none of which occurred in training, so that no prediction could be right.
+
+        Raises:
+            DataError: when they are such.
+        """
+        if self.classes is None:
+            return
+        labels = np.unique(y).tolist()
+        if any(label in self.classes for label in labels):
+            return
+        spelt = {str(label) for label in self.classes}
+        hint = "give y the type it had in training" if any(str(label) in spelt for label in labels) else "is it this y?"
+        raise DataError(
+            f"no label of y occurred in training: y holds {_shown(labels)}, and the classes were "
+            f"{_shown(self.classes)}; {hint}"
+        )
+
     def predictions(self, A: Array) -> npt.NDArray[Any]:
         """Return a label for each row of the outputs A (n, o), or numbers with the scaling undone.
 
