@@ -286,6 +286,33 @@ def test_too_many_categories_are_refused():
         one_hot.fit({"name": [f"person {i}" for i in range(1001)]})
 
 
+@pytest.mark.parametrize("rows", [11, 400])
+def test_numbers_that_one_slip_makes_text_are_refused(rows):
+    km = [f"{k / 8}" for k in range(rows)]
+    km[8] = "n/a"
+    said = rf"{rows - 1} of {rows} values of column 'km' of X are numbers, but row 8 \(counted from 0\) holds 'n/a'"
+    with pytest.raises(DataError, match=said):
+        one_hot.fit({"km": km})
+    with_commas = [value.replace(".", ",") for value in km]
+    with pytest.raises(
+        DataError, match=rf"{rows - 1} of them with a comma, such as '0,0'.* a point for a decimal comma"
+    ):
+        one_hot.fit({"km": with_commas})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [*"123" * 30, "4 or more"],  # few numbers
+        [*map(str, range(80)), *("12a" for _ in range(20))],  # many others
+        [*map(str, range(8)), "none"],  # few rows
+        [f"{k:05}" for k in range(80)],  # codes
+    ],
+)
+def test_categories_that_look_like_numbers_remain_categories(column):
+    assert len(one_hot.fit({"a": column}).feature_names) == len(set(column))
+
+
 def test_new_rows_that_do_not_fit_the_training():
     named, unnamed = one_hot.fit(TABLE), Inputs().fit(X)
     with pytest.raises(DataError, match="X has 3 columns, but the training data had 4"):

@@ -53,6 +53,27 @@ def test_types_are_decided_by_all_rows(tmp_path):
     assert late.schema == {"a": pl.Float64, "b": pl.String}
 
 
+@pytest.mark.parametrize("word", ["n/a", "NA", "N/A", "null", "None", "-", "."])
+def test_words_for_missing_are_missing_among_numbers_and_words_among_words(tmp_path, word):
+    table = read_table(csv_file(tmp_path, f"a,b,c,d\n1,2.5,{word},{word}\n{word},{word},x,{word}\n"))
+    assert table.rows() == [(1, 2.5, word, word), (None, None, "x", word)]
+
+
+def test_decimal_commas_where_values_are_not_set_apart_by_commas(tmp_path):
+    content = "a;b;c;d\n1,5;1,234;1,234;x\n-2;NA;5,6e-1;2,5\n"
+    assert read_table(csv_file(tmp_path, content)).rows() == [(1.5, "1,234", 1.234, "x"), (-2.0, "NA", 0.56, "2,5")]
+
+
+def test_a_target_that_one_slip_makes_text_is_refused(tmp_path):
+    rows = [f"{k},{k}.5" for k in range(30)]
+    rows[17] = "17,abc"
+    path = csv_file(tmp_path, "\n".join(["x,y", *rows]))
+    with pytest.raises(
+        DataError, match=r"29 of 30 values of the target 'y' of .* row 17 \(counted from 0\) holds 'abc'"
+    ):
+        read_features_and_target(path, "y")
+
+
 def test_a_quoted_line_break_is_a_value(tmp_path):
     assert read_table(csv_file(tmp_path, 'a,b\n"x\ny",2\n')).rows() == [("x\ny", 2)]
 

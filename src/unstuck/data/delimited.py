@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 
 MISSING = ("", "?")
 """What stands for a missing value."""
+MISSING_NUMBER = ("na", "n/a", "#n/a", "null", "none", "-", "--", ".")
+"""What does, in small or capital letters, among numbers; elsewhere it may be a word."""
+
+DECIMAL_COMMA = r"^[+-]?\d+(,\d+)?([eE][+-]?\d+)?$"
 
 
 def parse_csv(content: bytes, path: Path) -> pl.DataFrame:
     r"""Return the table in the content of a CSV file.
 
     The first line names the columns; the delimiter is the one of comma, semicolon and tab that it has most of.
-    Whitespace around values is dropped; a value that is empty or `?` is missing. A column is made of integers, numbers
-    or true/false if all its values are, else of text.
+    Whitespace around values is dropped; a value that is empty or `?` is missing, and so is, among numbers, one of `NA`,
+    `n/a`, `null`, `none`, `-` and `.`. A column is made of integers, numbers or true/false if all its values are, else
+    of text. Where the delimiter is no comma, numbers may have a decimal comma, unless all that have one have three
+    digits after it, which may be thousands.
 
     Args:
         content: UTF-8 text, unpacked.
@@ -50,7 +56,7 @@ def parse_csv(content: bytes, path: Path) -> pl.DataFrame:
         fault = _fault(content, delimiter, len(names))
         if fault:
             raise FileError(f"{path} is a broken CSV: {fault}")
-    return table.select(_typed(column) for column in table)
+    return table.select(_typed(column, delimiter) for column in table)
 
 
 def _header(content: bytes, path: Path) -> tuple[str, list[str]]:
@@ -101,15 +107,38 @@ def _fault(content: bytes, delimiter: str, width: int) -> str:
     return ""
 
 
-def _typed(column: pl.Series) -> pl.Series:
+def _typed(column: pl.Series, delimiter: str) -> pl.Series:
     """Return a column of text as integers, numbers or booleans if every value is one."""
-    import polars as pl
-
     text = column.str.strip_chars()
     text = text.set(text.is_in(MISSING), None)
+    numbers = _numbers(text)
+    if numbers is not None:
+        return numbers
+    lower = text.str.to_lowercase()
+    if lower.drop_nulls().is_in(["true", "false"]).all():
+        return lower == "true"
+    present = text.set(lower.is_in(MISSING_NUMBER), None)
+    if delimiter != "," and _has_decimal_commas(present):
+        present = present.str.replace(",", ".", literal=True)
+    numbers = _numbers(present) if present.null_count() < len(present) else None
+    return text if numbers is None else numbers
+
+
+def _numbers(text: pl.Series) -> pl.Series | None:
+    """Return text as integers or numbers, or None if not every value is one."""
+    import polars as pl
+
     for dtype in (pl.Int64, pl.Float64):
         numbers = text.cast(dtype, strict=False)
         if numbers.null_count() == text.null_count():
             return numbers
-    lower = text.str.to_lowercase()
-    return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else text
+    return None
+
+
+def _has_decimal_commas(text: pl.Series) -> bool:
+    """Tell whether all values are numbers with, or without, a decimal comma, and not all commas may be of thousands."""
+    values = text.drop_nulls()
+    if not values.str.contains(DECIMAL_COMMA).all():
+        return False
+    with_comma = values.filter(values.str.contains(",", literal=True))
+    return bool((~with_comma.str.contains(r"^[+-]?\d{1,3},\d{3}$")).any())

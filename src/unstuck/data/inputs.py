@@ -10,6 +10,7 @@ from pydantic import StringConstraints
 from unstuck.arrays import Array
 from unstuck.data.mapped import MappedRows
 from unstuck.data.missing import Missing, check_numbers, check_texts, fit_replacements
+from unstuck.data.nearly_numbers import check_no_numbers
 from unstuck.data.scaling import Scaling, fit_scaling
 from unstuck.data.sparse import dense, is_sparse, sparse_numbers
 from unstuck.data.tables import as_table, column_kinds, default_names, number_array, number_columns
@@ -56,7 +57,7 @@ class Inputs(Description):
 
         Raises:
             DataError: when X is empty, holds infinite or missing values, has a wrong type or shape, or holds text that
-                `categories` does not allow.
+                `categories` does not allow, or that is numbers but for a few values.
         """
         if is_sparse(X):
             X = sparse_numbers(X)
@@ -108,6 +109,8 @@ class Inputs(Description):
             if self.categories == "error":
                 raise DataError(f'{describe_text(table[texts[0]])}; write inputs=Inputs(categories="one_hot")')
             check_texts(table, texts, self.missing)
+            for name in texts:
+                check_no_numbers(table[name], f"column {name!r} of X")
         return table, names, texts, numbers, check_numbers(numbers, names, self.missing)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from unstuck.data.content import check_unpacked, existing, read_content
 from unstuck.data.delimited import parse_csv
 from unstuck.data.idx import claimed_size, parse_idx
+from unstuck.data.nearly_numbers import check_no_numbers
 from unstuck.data.tables import check_names
 from unstuck.errors import DataError, FileError, did_you_mean
 
@@ -164,7 +165,7 @@ def target_labels(column: pl.Series, path: Path, what: str = "target") -> npt.ND
     """Return a column of targets as an array (n,) of numbers or text.
 
     Raises:
-        DataError: when it holds anything else, or values are missing.
+        DataError: when it holds anything else, values are missing, or it is numbers but for a few values.
     """
     import polars as pl
 
@@ -174,6 +175,7 @@ def target_labels(column: pl.Series, path: Path, what: str = "target") -> npt.ND
             f"first in row {column.is_null().arg_max():,} (counted from 0); remove these rows"
         )
     if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+        check_no_numbers(column, f"the {what} {column.name!r} of {path}")
         return np.array(column.to_list(), dtype=str)
     if column.dtype.is_decimal():
         return column.cast(pl.Float64).to_numpy()
