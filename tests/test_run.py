@@ -206,9 +206,20 @@ def test_a_run_from_before_the_version_was_noted_loads(saved, tmp_path):
 
 def test_no_folder_and_a_file_in_its_place(tmp_path):
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / "nowhere", tmp_path / "file", str(tmp_path / "nowhere")):
+    for path in (tmp_path / "nowhere", str(tmp_path / "nowhere")):
         with pytest.raises(FileError, match="no such folder"):
             Run.load(path)
+    with pytest.raises(FileError, match="file is no saved run: it is a file, and a run is saved as a folder"):
+        Run.load(tmp_path / "file")
+
+
+def test_the_runs_in_a_folder_are_named_where_it_is_no_run(tmp_path):
+    run = train(LINEAR, X, NUMBERS)
+    for name in ("second", "first"):
+        run.save(tmp_path / "runs" / name)
+    (tmp_path / "runs" / "third").mkdir()
+    with pytest.raises(FileError, match=r"runs is no saved run, but has some in it: \S*runs.first, \S*runs.second$"):
+        Run.load(tmp_path / "runs")
 
 
 def test_an_existing_folder_is_left_alone(tmp_path):

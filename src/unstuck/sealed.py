@@ -21,6 +21,8 @@ from unstuck.files import cannot_read, read_whole, write_folder
 
 ARRAYS = "arrays.safetensors"
 BLANK = "0" * 64
+SHOWN = 8
+"""So many folders are shown in an error message."""
 SEAL = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 
 
@@ -76,8 +78,14 @@ def unseal_folder(folder: Path, names: Sequence[str], what: str) -> tuple[dict[s
         FileError: when a file is missing or damaged, or the texts are not those that were sealed.
     """
     try:
+        if folder.is_file():
+            raise FileError(f"{folder} is no saved {what}: it is a file, and a {what} is saved as a folder")
         if not folder.is_dir():
             raise FileError(f"{folder} is no saved {what}: there is no such folder")
+        inside = () if (folder / ARRAYS).exists() else sorted(found.parent for found in folder.glob(f"*/{ARRAYS}"))
+        if inside:
+            shown = ", ".join(map(str, inside[:SHOWN])) + (", ..." if len(inside) > SHOWN else "")
+            raise FileError(f"{folder} is no saved {what}, but has some in it: {shown}")
     except OSError as error:  # of a name that is too long
         raise cannot_read(folder, error) from None
     arrays, texts = unseal(folder / ARRAYS)
