@@ -328,8 +328,9 @@ def test_columns_that_are_neither_numbers_nor_text(folder):
 
 
 def test_missing_values_where_the_recipe_allows_none(folder):
-    for settings in ("inputs.missing=error", "inputs.categories=error"):
-        assert "write inputs=Inputs" in fails("train", "houses.csv", "--target", "sold", "--set", settings)
+    for name, usual in (("missing", "mean"), ("categories", "one_hot")):
+        said = fails("train", "houses.csv", "--target", "sold", "--set", f"inputs.{name}=error")
+        assert f"write --set inputs.{name}={usual}" in said
 
 
 @pytest.mark.parametrize(
@@ -352,6 +353,18 @@ def test_missing_values_where_the_recipe_allows_none(folder):
 def test_bad_arrays(folder, arrays, message):
     np.savez("bad.npz", **arrays)
     assert message in fails("train", "bad.npz", "--target", "y")
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "message"),
+    [
+        ("price [/EUR]", "classification", "which are no classes; write --task regression"),
+        ("town", "regression", "which is no number; write --task classification"),
+    ],
+)
+def test_a_target_that_does_not_go_with_the_task(folder, target, task, message):
+    pl.read_csv("houses.csv").drop_nulls().write_csv("houses.csv")
+    assert message in fails("train", "houses.csv", "--target", target, "--task", task)
 
 
 @pytest.mark.parametrize("name", ["bad.npz", "bad.npy", "bad.parquet", "images-idx3-ubyte", "images-idx3-ubyte.gz"])
@@ -493,6 +506,8 @@ def test_bad_runs(folder):
     succeeds("train", "houses.csv", "--target", "sold", "--out", "run", *QUICK)
     assert "nowhere" in fails("predict", "nowhere", "houses.csv")
     assert "houses.csv is no saved run" in fails("predict", "houses.csv", "houses.csv")
+    assert "the run comes first: unstuck predict run houses.csv" in fails("predict", "houses.csv", "run")
+    assert ". is no saved run, but has some in it: run" in fails("predict", ".", "houses.csv")
     pl.DataFrame({"age": [1]}).write_csv("narrow.csv")
     assert "X lacks 4 of the 5 columns" in fails("predict", "run", "narrow.csv", "--out", "predictions.csv")
     arrays = Path("run", "arrays.safetensors")
@@ -663,6 +678,8 @@ def test_cases_that_are_recipes(given, number):
         (("houses.csv",), "which column of houses.csv is to be predicted? Add --target COLUMN"),
         (("houses.csv", "--target", "sold", "--data", "houses.csv"), "--data cannot be combined with a table"),
         (("none.csv", "--target", "sold"), "none.csv"),
+        (("none.csv",), "there is no file none.csv"),
+        (("runs/nope",), "there is no runs/nope, neither a file of rows nor the folder of a run"),
         (("houses.csv", "--target", "solt"), "did you mean 'sold'"),
         (("houses.csv", "--target", "sold", "--budget", "-1"), "budget must be a positive number of seconds; got -1"),
         (("case:9",), "there is no case:9; the cases are case:1 to case:5"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 import click
 
 import unstuck
-from unstuck.errors import OptionError, UnstuckError
+from unstuck.errors import FileError, OptionError, UnstuckError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,10 +35,25 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
             from unstuck.subjects.calls import their_traceback
 
             click.echo(their_traceback(error), nl=False, err=True)
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {_as_options(str(error))}", err=True)
             sys.exit(2)
 
     return reporting
+
+
+def _as_options(message: str) -> str:
+    """Return a message with the fields of a recipe as they are set on the command line, not in Python.
+
+    >>> _as_options('write inputs=Inputs(missing="mean")')
+    'write --set inputs.missing=mean'
+    """
+    message = re.sub(
+        r'(?:(?:inputs|targets)=)?\b(Inputs|Targets)\((\w+)="(\w+)"\)',
+        lambda found: f"--set {found[1].lower()}.{found[2]}={found[3]}",
+        message,
+    )
+    message = re.sub(r'\b(precision|batch_size)="(\w+)"', r"--set \1=\2", message)
+    return message.replace("another validation_fraction", "another --set validation_fraction=...")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,6 +132,8 @@ def predict(run: Path, data: Path, out: Path | None, json_path: str | None) -> N
     from unstuck.tabular import predict_table
 
     _check_outputs(json_path, out)
+    if run.is_file() and data.is_dir():
+        raise OptionError(f"{run} is a file and {data} a folder; the run comes first: unstuck predict {data} {run}")
     predictions = predict_table(run, data)
     if out is not None:
         from unstuck.files import write_whole
@@ -303,10 +320,13 @@ def _subject(
     settings: tuple[str, ...],
 ) -> tuple[Any, ...]:
     """Return what `diagnose` is to be given: a recipe, X and y; or a network somebody wrote."""
+    from unstuck.data.content import existing
     from unstuck.recipe import Recipe
     from unstuck.tabular import read_problem, read_run
 
     path = Path(subject)
+    if not (path.exists() or path.suffix or subject.startswith("case:") or ".py:" in subject):
+        raise FileError(f"there is no {subject}, neither a file of rows nor the folder of a run")
     is_table = not (subject.startswith("case:") or path.is_dir() or re.search(r"\.py(:\w+)?$", subject))
     options = {"--target": target, "--task": task, "--recipe": recipe_path, "--set": settings, "--data": data}
     fitting = list(options)[:4] if is_table else ["--data", "--target"] if path.is_dir() else []
@@ -322,6 +342,7 @@ def _subject(
         from unstuck.subjects.from_file import load_subject
 
         return (load_subject(subject),)
+    existing(path)
     if target is None:
         raise OptionError(f"which column of {subject} is to be predicted? Add --target COLUMN")
     recipe = Recipe.load(recipe_path) if recipe_path else None

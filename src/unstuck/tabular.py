@@ -128,6 +128,7 @@ def read_problem(
         UnstuckError: when file, recipe and settings do not fit.
     """
     X, y = matched(*read_features_and_target(path, target), path.name)
+    _check_task(y, task, f"the target {target!r} of {path}")
     classes = _are_classes(y, task)
     if recipe is None:
         recipe = default_recipe(len(y), len(np.unique(y)) if classes else y[0].size, classes)
@@ -205,6 +206,18 @@ def looks_like_classes(y: npt.NDArray[Any]) -> bool:
     if y.dtype.kind not in "fiu":
         return True
     return y.ndim == 1 and bool((y == np.rint(y)).all()) and len(np.unique(y)) <= MOST_CLASSES
+
+
+def _check_task(y: npt.NDArray[Any], task: Task | None, what: str) -> None:
+    if task == "regression" and y.dtype.kind == "U":
+        raise OptionError(
+            f"{what} holds text such as {str(y.flat[0])!r}, which is no number; write --task classification"
+        )
+    fractions = y[y != np.rint(y)] if task == "classification" and y.dtype.kind == "f" else ()
+    if len(fractions):
+        raise OptionError(
+            f"{what} holds fractions such as {fractions[0]:g}, which are no classes; write --task regression"
+        )
 
 
 def _are_classes(y: npt.NDArray[Any], task: Task | None) -> bool:
