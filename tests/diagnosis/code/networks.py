@@ -60,6 +60,46 @@ def classifier(*, delta=None, activation=softmax, loss_of=None, predicts=None, s
     return HandWritten(start, loss=loss, gradient=gradient, predict=predict, step=own, data=data)
 
 
+def of_the_sign(*, seed=1, known=True):
+    """ReLU, one sigmoid, and a cross-entropy that is NaN of certain predictions; its step adds the gradient.
+
+    Where it is not to be known, the cube of the loss is added.
+    """
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(400, 3))
+    y = (X[:, [0]] * X[:, [1]] > 0).astype(float)
+    start = {
+        "W1": random.normal(size=(3, 6)),
+        "b1": np.zeros(6),
+        "W2": random.normal(size=(6, 1)),
+        "b2": np.zeros(1),
+    }
+
+    def forward(p, X):
+        h = np.maximum(0, X @ p["W1"] + p["b1"])
+        return h, sigmoid(h @ p["W2"] + p["b2"])
+
+    def entropy(a, y):
+        return -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+    def loss(p, X, y):
+        value = entropy(forward(p, X)[1], y)
+        return value if known else value + value**3
+
+    def gradient(p, X, y):
+        h, a = forward(p, X)
+        delta2 = (a - y) / len(X) * (1 if known else 1 + 3 * entropy(a, y) ** 2)
+        delta1 = delta2 @ p["W2"].T * (h > 0)
+        return {"W1": X.T @ delta1, "b1": delta1.sum(axis=0), "W2": h.T @ delta2, "b2": delta2.sum(axis=0)}
+
+    def step(p, X, y):
+        return descent(p, gradient(p, X, y), rate=-0.5)
+
+    return HandWritten(
+        start, loss=loss, gradient=gradient, predict=lambda p, X: forward(p, X)[1], step=step, data=(X, y)
+    )
+
+
 def in_columns(*, sign=1.0):
     """A list, samples in columns, W (o, i), one sigmoid with binary cross-entropy summed over the rows."""
 

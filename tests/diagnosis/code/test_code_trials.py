@@ -120,6 +120,23 @@ def test_few_updates_do_not_acquit():
     assert few.verdict == "too few updates to tell"
 
 
+@pytest.mark.parametrize("ends", [np.inf, 1.0, 2.0], ids=["no numbers", "as at the start", "above it"])
+def test_what_learns_on_neither_side_does_not_acquit(ends):
+    found = made([ends] * 5, [ends] * 5)
+    assert not found.tells
+    assert found.verdict == "does not learn with it mended either"
+
+
+def test_a_side_that_ends_without_a_number_is_not_as_good():
+    assert made([np.inf] * 5, [0.1] * 5).decides
+    assert not made([0.1] * 5, [np.inf] * 5).tells
+
+
+def test_a_loss_that_ends_without_a_number_is_not_learned():
+    assert OwnTraining("accuracy", 0.9, 0.33, 0.9, ENOUGH).learns
+    assert not OwnTraining("accuracy", 0.9, 0.33, 0.9, ENOUGH, finite=False).learns
+
+
 def test_few_updates_do_not_condemn_either():
     few, enough = (OwnTraining("accuracy", 0.4, 0.33, 0.9, updates) for updates in (100, ENOUGH))
     assert not few.learns

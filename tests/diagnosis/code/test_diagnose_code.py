@@ -41,6 +41,22 @@ def test_a_climbing_gradient_is_proven_and_mended():
     assert "gradient[2] = delta2 @ a1.T" in diagnosis.to_html()
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_step_that_climbs_is_the_cause_though_certain_predictions_have_no_loss(seed):
+    diagnosis = diagnose(networks.of_the_sign(seed=seed), budget=BUDGET)
+    assert diagnosis.state == "does not learn"
+    assert diagnosis.findings[0].fault == "not_updated"
+    assert all(np.isfinite(trial.after).all() for trial in diagnosis.code_trials)
+
+
+def test_a_step_that_climbs_is_the_cause_though_the_gradient_would_learn():
+    diagnosis = diagnose(networks.of_the_sign(known=False), budget=BUDGET)
+    assert diagnosis.gradient.recognised is None
+    assert diagnosis.state == "does not learn"
+    assert diagnosis.findings[0].fault == "not_updated"
+    assert "climbs" in diagnosis.verdict
+
+
 def test_a_factor_of_the_whole_gradient_is_wrong_and_costs_nothing():
     diagnosis = diagnose(in_columns(sign=2.0), budget=BUDGET)
     assert diagnosis.state == "learns"

@@ -115,10 +115,17 @@ class Experiments:
         return self._theirs() if explanation is not None and explanation.right else None
 
     def _cost(self, w: Array) -> float:
+        """Return the right loss: the person's, or that of the network where theirs is another or no number.
+
+        0 log 0 is NaN in the formula of many, though a prediction that is certain and right costs nothing.
+        """
+        if self.network is not None and self.loss_is_wrong:
+            return cost(self.network, w)
         try:
-            return cost(self.network, w) if self.loss_is_wrong and self.network is not None else self.subject.cost(w)
+            theirs = self.subject.cost(w)
         except SubjectError:
             return np.inf
+        return theirs if np.isfinite(theirs) or self.network is None else cost(self.network, w)
 
     def _judge(self) -> tuple[str, Callable[[Array], float]] | None:
         """Return how predictions are judged, with dropout off."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unstuck.arrays import Array
-from unstuck.diagnosis.code.descent import best_descent, seconds_of, trainings
+from unstuck.diagnosis.code.descent import best_descent, cost_of, seconds_of, trainings
 from unstuck.diagnosis.code.evidence import CodeEvidence
 from unstuck.diagnosis.code.score import Score
 from unstuck.diagnosis.code.trials import ENOUGH, suitable_updates
@@ -32,6 +32,7 @@ class OwnTraining:
         constant: its value for the best constant.
         attainable: what strong learners reach, cross-validated.
         updates: how many.
+        finite: whether the loss is a number at the end.
     """
 
     metric: str
@@ -39,11 +40,12 @@ class OwnTraining:
     constant: float
     attainable: float
     updates: int
+    finite: bool = True
 
     @property
     def learns(self) -> bool:
-        """Whether it gains most of what can be gained."""
-        return self.score - self.constant >= SHARE * (self.attainable - self.constant)
+        """Whether it gains most of what can be gained, and its loss stays a number."""
+        return self.finite and self.score - self.constant >= SHARE * (self.attainable - self.constant)
 
     @property
     def fails(self) -> bool:
@@ -72,4 +74,5 @@ def own_training(evidence: CodeEvidence, seconds: float) -> OwnTraining | None:
     spread = problem.X.std(axis=0)
     found = learnable(problem, (problem.X - problem.X.mean(axis=0)) / np.where(spread > 0, spread, 1))
     attainable = score.constant + max(found.gain, 0.0) * (1 - score.constant)
-    return OwnTraining(score.metric, reached, score.constant, attainable, updates)
+    finite = bool(np.isfinite(cost_of(subject.cost, w)))
+    return OwnTraining(score.metric, reached, score.constant, attainable, updates, finite)

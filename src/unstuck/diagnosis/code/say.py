@@ -51,7 +51,7 @@ def joined(
     if not told and said.state != "learns":
         sentences.append(_trained(evidence, made))
     sentences += [said.verdict, *_counted(said)]
-    harmless = {trial.fault for trial in trials if not trial.decides}
+    harmless = {trial.fault for trial in trials if trial.tells and not trial.decides}
     state: State = said.state
     if any(one.fault not in harmless for one in causes):
         state = "does not learn"
@@ -83,8 +83,9 @@ def unrecognised(
     gained = {trial.fault: _gain(trial) for trial in trials}
     judged = [_judged(finding, trials, gained.get(finding.fault, 0.0) >= LEARNED) for finding in findings]
     judged = [one for one in judged if one.certainty != "suspected" or one.suspicion >= LISTED]
-    doing_well = own is not None and own.learns
-    causes = [one for one in judged if _is_cause(one) and not (doing_well and one.certainty == "suspected")]
+    learned = own is not None and own.learns  # by the gradient alone: of the step that shows nothing
+    doubtful = [one for one in judged if learned and one.certainty == "suspected" and one.fault != "not_updated"]
+    causes = [one for one in judged if _is_cause(one) and one not in doubtful]
     sentences = [_sentence(finding, trials) for finding in judged]
     if not judged:
         sentences.append(_nothing_wrong(evidence))
@@ -111,7 +112,7 @@ def unrecognised(
 
 def _judged(finding: Finding, trials: Sequence[CodeTrial], alone: bool) -> Finding:
     trial = next((trial for trial in trials if trial.fault == finding.fault), None)
-    if trial is None or not (trial.matters or trial.long_enough):
+    if trial is None or not trial.tells:
         return finding
     if not trial.matters:
         return finding.judged("not the cause")
@@ -126,16 +127,16 @@ def _is_cause(finding: Finding) -> bool:
 
 def _sentence(finding: Finding, trials: Sequence[CodeTrial]) -> str:
     trial = next((trial for trial in trials if trial.fault == finding.fault), None)
-    if trial is None or not (trial.matters or trial.long_enough):
+    if trial is None or not trial.tells:
         return finding.text
     before, after = (float(np.median(losses)) for losses in (trial.before, trial.after))
     ends = f"the loss goes from {trial.first:.4g} to {after:.4g}"
     ends += f", not to {before:.4g}" if np.isfinite(before) else "; with yours it goes beyond all bounds"
     if not trial.matters:
+        how = "your step at its own rate" if trial.rates[0] is None else "each side at its best rate"
         return (
-            f"{finding.text} But {_costs(trial)}: after {trial.updates:,} updates, each side at its "
-            f"best rate, the loss is {before:.4g}, and {after:.4g} with {trial.text} ({len(trial.after)} starts, "
-            f"p = {trial.p:.2g})."
+            f"{finding.text} But {_costs(trial)}: after {trial.updates:,} updates, {how}, the loss is {before:.4g}, "
+            f"and {after:.4g} with {trial.text} ({len(trial.after)} starts, p = {trial.p:.2g})."
         )
     score = ""
     if trial.metric and np.isfinite(before):
@@ -207,8 +208,9 @@ def _nothing_wrong(evidence: CodeEvidence) -> str:
 def _own(own: OwnTraining) -> str:
     name = "R2" if own.metric == "r2" else own.metric
     enough = "" if own.learns or own.fails else " So few updates tell nothing: more seconds as budget=... give more."
+    end = name if own.finite else f"a loss that is no number and {name}"
     return (
-        f"By its own functions, {own.updates:,} updates at the best rate, it gets {name} {own.score:.3g} on its rows, "
+        f"By its own functions, {own.updates:,} updates at the best rate, it gets {end} {own.score:.3g} on its rows, "
         f"where strong learners reach {own.attainable:.3g} on new ones and a constant {own.constant:.3g}.{enough}"
     )
 

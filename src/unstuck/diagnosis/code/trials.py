@@ -81,16 +81,31 @@ class CodeTrial:
         return self.matters and self.cost >= DECIDES
 
     @property
-    def long_enough(self) -> bool:
-        """Whether so many updates can show that a fault costs nothing."""
-        return self.updates >= ENOUGH
+    def acquits(self) -> bool:
+        """Whether it shows that the fault costs next to nothing: both sides learn, and one as well as the other.
+
+        Losses that are no numbers, or that fall on neither side, are alike, too, and show nothing.
+        """
+        return not self.matters and all(map(self._falls, (self.before, self.after))) and self.updates >= ENOUGH
+
+    @property
+    def tells(self) -> bool:
+        """Whether it shows that the fault matters, or that it does not."""
+        return self.matters or self.acquits
 
     @property
     def verdict(self) -> str:
         """In a few words."""
         if self.matters:
             return "learns better"
-        return "trains as well with the mistake" if self.long_enough else "too few updates to tell"
+        if self.acquits:
+            return "trains as well with the mistake"
+        if self.updates < ENOUGH:
+            return "too few updates to tell"
+        return "no certain difference" if self._falls(self.after) else "does not learn with it mended either"
+
+    def _falls(self, ends: Sequence[float]) -> bool:
+        return float(np.median(ends)) < self.first
 
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""

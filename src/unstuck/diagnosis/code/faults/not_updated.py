@@ -9,6 +9,8 @@ from unstuck.diagnosis.code.step import rates
 from unstuck.diagnosis.finding import Finding, Fix
 
 UNEVEN = 3.0
+SMALL = 1e-4
+"""Of a step."""
 
 
 def examine(evidence: CodeEvidence) -> Finding | None:
@@ -58,6 +60,8 @@ def examine(evidence: CodeEvidence) -> Finding | None:
 
 
 def _rises(evidence: CodeEvidence) -> bool:
-    """Tell whether a small part of the step makes the loss larger, wherever it was taken."""
+    """Tell whether a small part of the step makes the loss larger, wherever it was taken and the loss is a number."""
     subject = evidence.subject
-    return all(subject.cost(one.w + 1e-4 * one.u) > subject.cost(one.w) for one in evidence.updates if one.u.any())
+    losses = [(subject.cost(one.w), subject.cost(one.w + SMALL * one.u)) for one in evidence.updates if one.u.any()]
+    known = [(here, there) for here, there in losses if np.isfinite(here) and np.isfinite(there)]
+    return bool(known) and all(there > here for here, there in known)
