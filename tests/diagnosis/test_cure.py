@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.diagnosis.faulty import BUDGET, FAULTY, HIDDEN, TWO, Case, diagnosis_of, hidden, quadrants, started
 
-from unstuck import L2, SGD, Constant, Dropout
+from unstuck import L2, SGD, Adam, Constant, Dense, Dropout
 from unstuck.diagnosis import cure
 from unstuck.diagnosis.cure import FEWEST_FRESH, FRESH, MOST_FRESH, SEEDS, Search
 from unstuck.diagnosis.diagnose import diagnose
@@ -72,6 +72,37 @@ def test_fixes_that_are_not_needed_are_left_out_again(faults):
     whole = search._tried(parts)
     assert whole.learned == 1
     assert set(search._pruned(whole).treatment.faults) == set(faults)
+
+
+def curved(rows=600):
+    """Two classes parted by a curved surface, of which 60 epochs at a rate of 0.001 learn most, and longer ones more."""
+    X = np.random.default_rng(7).normal(size=(rows, 5))
+    return X, (np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] > 0).astype(int)
+
+
+WIDE = hidden(TWO, Dense(32, "relu"), Dense(32, "relu")).replace(optimizer=Adam())
+SINGLE = {
+    "early_stop": WIDE.replace(stop_at_loss=0.69),
+    "class_weights": WIDE.replace(class_weights={1: 1000.0}),
+}
+
+
+@pytest.mark.parametrize("fault", SINGLE)
+def test_what_learns_alone_is_the_cause_and_no_tuning_is_added(fault):
+    found = diagnose(SINGLE[fault], *curved(), budget=10.0, progress=False)
+    assert found.findings[0].fault == fault
+    assert found.findings[0].certainty == "proven"
+    assert not any(one.certainty == "contributes" for one in found.findings)
+    assert len(found.changes) == 1
+
+
+def test_tuning_is_left_out_of_a_set_before_a_fault_is():
+    evidence = double(("dropout", "rate_too_low")).evidence
+    fitting = Search(evidence, examine(evidence), Clock(BUDGET))
+    parts = {finding.fault: (finding, finding.fixes[0]) for finding in examine(evidence)}
+    trial = fitting._tried([parts["dropout"], parts["rate_too_low"], parts["too_few_steps"]])
+    assert set(fitting._pruned(trial).treatment.faults) == {"dropout", "rate_too_low"}
+    assert set(fitting._improved(trial, []).treatment.faults) == {"dropout", "rate_too_low"}
 
 
 @pytest.mark.parametrize("name", CURED)

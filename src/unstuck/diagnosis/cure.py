@@ -4,7 +4,8 @@
     2. where what the evidence speaks for most does not learn alone: it, with others
     3. where none of these does: the most promising two, three, ... together, and all of them
     4. of a set that learns, fixes are left out one after the other as long as it still learns; what the evidence
-       speaks for strongly is added where it gains clearly more
+       speaks for strongly is added where it gains clearly more, unless it is merely tuning: longer training or another
+       rate makes most networks a little better, and is no cause of theirs
     5. the cure and the untreated recipe once more, from fresh seeds
 
 Where several make it learn, the one for which the evidence speaks most is the cure.
@@ -21,7 +22,7 @@ import numpy as np
 
 from unstuck.diagnosis.changes import reference
 from unstuck.diagnosis.evidence import Evidence
-from unstuck.diagnosis.faults import ORDER
+from unstuck.diagnosis.faults import ORDER, TUNING
 from unstuck.diagnosis.finding import LISTED, Finding, Fix
 from unstuck.diagnosis.reach import LEARNED
 from unstuck.diagnosis.trainings import Clock, Trained, seeds_after, train_all
@@ -147,25 +148,39 @@ class Search:
         return [trial.treatment.parts[0] for trial in sorted(best.values(), key=promise, reverse=True)]
 
     def _pruned(self, trial: Trial) -> Trial:
-        """Leave fixes out as long as it still learns from every seed, the least suspicious first."""
-        for part in sorted(trial.treatment.parts, key=lambda part: part[0].suspicion):
-            if len(trial.treatment.parts) < 2:
-                break
-            without = self._tried([other for other in trial.treatment.parts if other is not part])
-            if without is not None and without.learned == 1 and without.treatment.recipe not in self.refuted:
-                trial = without
+        """Leave fixes out as long as it still learns, tuning first, then the least suspicious."""
+        for part in sorted(trial.treatment.parts, key=lambda part: (part[0].fault not in TUNING, part[0].suspicion)):
+            trial = self._without(part, trial) or trial
         return trial
 
     def _improved(self, trial: Trial, singles: Sequence[Trial]) -> Trial:
-        """Add what the evidence speaks for strongly, where that gains clearly more: one fault may hide another."""
+        """Add what the evidence speaks for strongly, where that gains clearly more: one fault may hide another.
+
+        Tuning is not added, and is left out again where it learns with the other fault mended alone.
+        """
         for part in self._best_fixes(singles):
-            if part[0].suspicion < STRONG or part[0].fault in trial.treatment.faults:
+            if part[0].suspicion < STRONG or part[0].fault in {*TUNING, *trial.treatment.faults}:
                 continue
             more = self._tried([*trial.treatment.parts, part])
             enough = trial.median + CLEARLY * self.evidence.attainable
             if more and more.median > enough and min(more.after) > trial.median:
                 trial = more
+        for part in trial.treatment.parts:
+            if part[0].fault in TUNING:
+                trial = self._without(part, trial) or trial
         return trial
+
+    def _without(self, part: Part, trial: Trial) -> Trial | None:
+        """Try a set without one of its fixes; None where that does not learn.
+
+        It has to learn from every seed; where the fix is merely tuning, as reliably as a cure.
+        """
+        others = [other for other in trial.treatment.parts if other is not part]
+        without = self._tried(others) if others else None
+        if without is None or without.treatment.recipe in self.refuted:
+            return None
+        learns = without.reliable if part[0].fault in TUNING else without.learned == 1
+        return without if learns else None
 
     def _tried(self, parts: Sequence[Part]) -> Trial | None:
         made = self._treated(parts)

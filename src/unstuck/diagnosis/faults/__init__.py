@@ -78,6 +78,8 @@ FAULTS = (
     too_few_steps,
 )
 ORDER = {module.__name__.rpartition(".")[2]: place for place, module in enumerate(FAULTS)}
+TUNING = frozenset({"seed_luck", "batch_size", "optimizer", "rate_too_high", "rate_too_low", "too_few_steps"})
+"""Faults whose fixes let most networks do a little better, whatever is wrong with them."""
 
 
 def examine(evidence: Evidence) -> list[Finding]:
