@@ -75,7 +75,7 @@ def test_fixes_that_are_not_needed_are_left_out_again(faults):
 
 
 def curved(rows=600):
-    """Two classes parted by a curved surface, of which 60 epochs at a rate of 0.001 learn most, and longer ones more."""
+    """Two classes parted by a curved surface, of which 60 epochs at 0.001 learn most, and longer ones more."""
     X = np.random.default_rng(7).normal(size=(rows, 5))
     return X, (np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] > 0).astype(int)
 

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, r2_score
-from tests.diagnosis.faulty import FAULTY, HEALTHY, INCURABLE, TWO, diagnosis_of
+from tests.diagnosis.faulty import BUDGET, FAULTY, HEALTHY, INCURABLE, TWO, diagnosis_of
 
 from unstuck import SGD, Adam, Dense, Momentum, Recipe, SquaredError, Targets, train
 from unstuck.diagnosis.changes import as_numbers, differences
 from unstuck.diagnosis.faults import FAULTS, ORDER, examine
 from unstuck.diagnosis.faults.usual_rates import decades_above, decades_below
 from unstuck.diagnosis.finding import LISTED
+from unstuck.diagnosis.measure import measure
 from unstuck.diagnosis.problem import Problem
+from unstuck.diagnosis.trainings import Clock
 from unstuck.diagnosis.trials import treat
+from unstuck.history import History
 
 CURABLE = [name for name in FAULTY if name not in INCURABLE]
 
@@ -218,3 +223,66 @@ def test_a_linear_output_brings_no_coding_that_the_targets_have_anyway():
     )
     coded = recipe.replace(loss="binary_crossentropy", stop_at_loss=None, targets=Targets(coding="binary"))
     assert as_numbers(coded, Problem.of(coded, X, np.array([0, 1, 1]))).targets.coding == "numbers"
+
+
+def finding_of(name, fault):
+    return next((one for one in examine(diagnosis_of(name).evidence) if one.fault == fault), None)
+
+
+def test_nothing_is_said_of_a_rate_where_the_loss_falls_at_none():
+    assert diagnosis_of("single_softmax").evidence.rates.flat
+    assert finding_of("single_softmax", "rate_too_high") is None
+    assert finding_of("single_softmax", "rate_too_low").suspicion < LISTED
+
+
+@pytest.mark.parametrize("name", ["early_stop", "too_few_steps"])
+def test_a_usual_rate_is_not_blamed_for_what_few_updates_did_not_reach(name):
+    finding = finding_of(name, "rate_too_low")
+    assert finding is None or (finding.suspicion <= LISTED and "too low" not in finding.text)
+
+
+def test_a_rate_is_called_too_low_only_where_it_is_unusual_or_has_been_shown():
+    case = FAULTY["rate_too_low"]
+    usual = case.recipe.replace(optimizer=Adam(0.001))
+    evidence = measure(usual, case.X, case.y, Clock(BUDGET))
+    (finding,) = [one for one in examine(evidence) if one.fault == "rate_too_low"]
+    assert "too low" not in finding.text
+    assert finding.judged("suspected").text == finding.judged("not the cause").text == finding.text
+    assert finding.judged("proven").text == finding.judged("contributes").text == "The learning rate 0.001 is too low."
+    assert "times too low" in finding_of("rate_too_low", "rate_too_low").text
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "low", "high"),
+    [("rate_too_low", "rate_too_low", 1e-6, 50), ("rate_too_high", "rate_too_high", 1e-6, 300)],
+)
+def test_a_higher_rate_is_higher_and_a_lower_one_lower_whatever_else_is_mended(name, fault, low, high):
+    problem, finding = diagnosis_of(name).evidence.problem, finding_of(name, fault)
+    for rate in (low, high):
+        recipe = FAULTY[name].recipe.replace(optimizer=SGD(rate))
+        for fix in finding.fixes:
+            changed = fix.change(recipe, problem).optimizer.learning_rate
+            assert changed >= rate if fault == "rate_too_low" else changed <= rate
+
+
+def test_a_loss_of_few_records_is_not_said_to_be_falling():
+    assert not diagnosis_of("too_few_steps").evidence.still_falling
+    found = diagnosis_of("too_few_steps").findings[0]
+    assert "falling" not in found.text
+    assert "0.00%" not in found.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "falling"),
+    [
+        (np.linspace(1, 0.5, 60), True),
+        (np.linspace(1, 0.5, 14), False),
+        (np.full(60, 0.5), False),
+        (1 - 1e-4 * np.arange(60) + np.random.default_rng(0).normal(0, 0.05, 60), False),
+    ],
+    ids=["falls", "few", "flat", "scatters"],
+)
+def test_a_loss_is_still_falling_where_it_falls_by_more_than_it_scatters(losses, falling):
+    evidence = diagnosis_of("two classes").evidence
+    run = replace(evidence.first.run, history=History({"training_loss": losses}))
+    assert replace(evidence, untreated=(replace(evidence.first, run=run),)).still_falling is falling

@@ -15,9 +15,14 @@ from unstuck.diagnosis.problem import Problem
 from unstuck.diagnosis.rates import RateSweep
 from unstuck.diagnosis.reach import Reach
 from unstuck.diagnosis.trainings import Trained
+from unstuck.functions.optimizers import LBFGS
 from unstuck.network import Network
 from unstuck.recipe import Dropout, Recipe
 from unstuck.training.prepare import Prepared
+
+ENOUGH_RECORDS = 15
+"""Their last fifth is three: the fewest that have a fall and a scatter."""
+LEAST_FALL = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +163,12 @@ class Evidence:
         return float(np.sqrt((left @ left) / (len(last) - 2))) / middle if middle else 0.0
 
     @property
+    def still_falling(self) -> bool:
+        """Whether there are enough records to tell that the loss fell to the end, by more than they scatter."""
+        enough = len(self.first.run.history) >= ENOUGH_RECORDS
+        return enough and self.falling > max(LEAST_FALL, self.fluctuation)
+
+    @property
     def updates(self) -> int:
         """Updates that the recipe makes, those left out here to save time among them."""
         run, rows = self.first.run, max(1, self.rows)
@@ -166,6 +177,14 @@ class Evidence:
         by_itself = len(run.history) and run.stopped not in ("all epochs", "time budget")
         epochs = int(run.history["epoch"][-1]) if by_itself else self.whole.epochs
         return epochs * -(-rows // self.whole.rows_per_batch(rows))
+
+    @property
+    def full_updates(self) -> float:
+        """Updates of the first training, each counted as the share of the learning rate the schedule left of it."""
+        history = self.first.run.history
+        if not len(history) or isinstance(self.recipe.optimizer, LBFGS):
+            return float(self.updates)
+        return self.updates * float(np.mean(history["learning_rate"])) / self.recipe.optimizer.learning_rate
 
     @property
     def dropout(self) -> float:

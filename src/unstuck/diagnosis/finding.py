@@ -38,13 +38,14 @@ class Finding:
 
     Attributes:
         fault: its kind.
-        text: a sentence for the user.
+        text: a sentence for the user, no more certain than the evidence.
         evidence: the numbers it rests on.
         suspicion: from 0 to 1, how much the evidence alone speaks for it as the cause; below `LISTED` it is a setting
             out of the ordinary and nothing more, and only worth telling if a trial proves it.
         fixes: the first is the most direct.
         rules_out: look-alikes that the evidence excludes.
         certainty: after the trials.
+        proven: the sentence once trials have shown it to be a cause; "" for `text`.
     """
 
     fault: str
@@ -54,10 +55,12 @@ class Finding:
     fixes: tuple[Fix, ...] = ()
     rules_out: tuple[str, ...] = ()
     certainty: Certainty = "suspected"
+    proven: str = ""
 
     def judged(self, certainty: Certainty) -> Finding:
         """Return the finding as the trials left it."""
-        return replace(self, certainty=certainty)
+        shown = self.proven if certainty in ("proven", "contributes") else ""
+        return replace(self, certainty=certainty, text=shown or self.text)
 
 
 LISTED = 0.3

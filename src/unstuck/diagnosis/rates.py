@@ -25,6 +25,8 @@ from unstuck.training.state import State
 RATES = tuple(float(10.0**power) for power in np.arange(-6, 2.01, 0.5))
 UPDATES = 60
 MOST_ROWS = 1000
+FLAT = 0.01
+"""A loss that falls by less than this share says nothing about the rate: another fault lets no gradient through."""
 WORSE = 1.5
 """A loss that has grown to this many times the start's is one of a rate too high."""
 
@@ -56,6 +58,11 @@ class RateSweep:
     def fall(self) -> float:
         """How far the loss falls at the best rate, as a share of the start's."""
         return 1 - min(self.losses) / self.start if self.start > 0 else 0.0
+
+    @property
+    def flat(self) -> bool:
+        """Whether the loss falls at no rate, so that none can be called the best."""
+        return self.fall < FLAT
 
     @property
     def largest_stable(self) -> float:

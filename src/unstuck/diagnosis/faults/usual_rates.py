@@ -17,6 +17,12 @@ def usual_rates(recipe: Recipe) -> tuple[float, float]:
     return (1e-3, 0.3) if kind in ("momentum", "nesterov") else (1e-3, 1.0)
 
 
+def beyond_usual(recipe: Recipe, rate: float) -> str:
+    """Say where a rate lies beside the usual ones."""
+    low, high = usual_rates(recipe)
+    return f"{rate:g} lies outside the rates that are usual with {recipe.optimizer.kind}, {low:g} to {high:g}"
+
+
 def decades_below(recipe: Recipe, rate: float) -> float:
     """Return how many powers of ten a rate lies below the usual ones, 0 if it does not."""
     return max(0.0, math.log10(usual_rates(recipe)[0] / rate))
