@@ -38,7 +38,7 @@ def recipe(epochs: int, seed: int) -> Recipe:
 
 
 @click.command()
-@click.option("--epochs", default=240, show_default=True, type=click.IntRange(1))
+@click.option("--epochs", default=450, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def main(epochs: int, seed: int) -> None:
     """Train on all 60,000 images; those of the test are looked at once, at the end."""
