@@ -28,6 +28,7 @@ from unstuck import (
     MaxNorm,
     Recipe,
     RecipeError,
+    Tanh,
     Targets,
     Uniform,
 )
@@ -224,6 +225,20 @@ def test_a_single_wrong_field(changes, place, text):
     assert text in found[place]
 
 
+@pytest.mark.parametrize(("size", "wanted"), [(0, "greater than 0"), ("all", "a valid integer")])
+def test_a_size_that_is_neither_a_number_of_rows_nor_full_is_one_problem(size, wanted):
+    with pytest.raises(RecipeError) as refused:
+        PLAIN.replace(batch_size=size)
+    assert refused.value.problems == [("batch_size", f"input should be {wanted} or 'full'; got {size!r}")]
+
+
+def test_a_function_is_no_activation_without_its_derivative():
+    expected = "a function alone has no derivative to learn by; write 'tanh', or Custom(tanh, derivative)"
+    assert problems(Dense, 8, np.tanh) == {"activation": expected}
+    assert problems(Dense, 8, lambda z: z)["activation"].endswith("write Custom(f, derivative)")
+    assert problems(Dense, 8, Tanh)["activation"] == "the class Tanh is no activation yet; write Tanh()"
+
+
 @pytest.mark.parametrize("units", [0, -1, LARGEST_LAYER + 1, 2.5, None, "many", float("inf")])
 def test_impossible_sizes(units):
     (text,) = problems(Dense, units).values()
@@ -236,7 +251,9 @@ def test_true_is_no_number(field):
 
 
 def test_a_field_of_two_types_is_called_by_its_name():
-    assert problems(PLAIN.replace, batch_size="ful") == {"batch_size": "input should be 'full'; got 'ful'"}
+    assert problems(PLAIN.replace, batch_size="ful") == {
+        "batch_size": "input should be a valid integer or 'full'; got 'ful'"
+    }
 
 
 def test_lbfgs_says_all_that_does_not_go_with_it():
@@ -322,8 +339,9 @@ def test_settings_change_what_their_paths_lead_to(given_settings, changes):
         (
             "optimizer.rate",
             "optimizer.rate",
-            "unknown field; choose from beta1, beta2, epsilon, epsilon_hat",
+            "unknown field; did you mean 'learning_rate'?",
         ),
+        ("optimizer.step", "optimizer.step", "unknown field; choose from beta1, beta2, epsilon, epsilon_hat"),
         ("epochs.x", "epochs.x", "100 has no parts, so there is no 'x' in it"),
         ("loss.half.x.y", "loss.half.x.y", "False has no parts, so there is no 'x' in it"),
         ("layers.3.units", "layers.3.units", "'3' is no place in a list of 3, counted from 0"),

@@ -185,7 +185,11 @@ def _recipe_error(cls: type[Any], error: ValidationError) -> RecipeError:
         elif cause is not None:
             problems.append((place, str(cause)))
         else:
-            problems.append((place, f"{problem['msg'][0].lower()}{problem['msg'][1:]}; got {problem['input']!r}"))
+            text, got = f"{problem['msg'][0].lower()}{problem['msg'][1:]}", f"; got {problem['input']!r}"
+            if problems and problems[-1][0] == place and problems[-1][1].endswith(got):  # the next of a union
+                before = problems.pop()[1].removesuffix(got).split(", ")[0]
+                text = f"{before} or {text.removeprefix('input should be ')}"
+            problems.append((place, text + got))
     return RecipeError(problems, cls.__name__)
 
 

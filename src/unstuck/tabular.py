@@ -213,11 +213,9 @@ def _check_task(y: npt.NDArray[Any], task: Task | None, what: str) -> None:
         raise OptionError(
             f"{what} holds text such as {str(y.flat[0])!r}, which is no number; write --task classification"
         )
-    fractions = y[y != np.rint(y)] if task == "classification" and y.dtype.kind == "f" else ()
-    if len(fractions):
-        raise OptionError(
-            f"{what} holds fractions such as {fractions[0]:g}, which are no classes; write --task regression"
-        )
+    if task == "classification" and y.dtype.kind == "f" and (y != np.rint(y)).any():
+        fraction = y[y != np.rint(y)].flat[0]
+        raise OptionError(f"{what} holds fractions such as {fraction:g}, which are no classes; write --task regression")
 
 
 def _are_classes(y: npt.NDArray[Any], task: Task | None) -> bool:

@@ -8,7 +8,7 @@ other, needs more than the elementwise product. At a kink (z = 0 of ReLU) the de
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -25,6 +25,22 @@ class Activation(Description):
 
     start: ClassVar[str] = "glorot_uniform"
     """The kind of initializer that keeps the signal's variance through layers of this activation."""
+
+    @classmethod
+    def from_data(cls, data: object) -> Self:
+        """Build from plain data, as for every description; a function is refused, for it comes without a derivative.
+
+        Raises:
+            RecipeError: with all problems at once.
+        """
+        if not callable(data):
+            return super().from_data(data)
+        name = getattr(data, "__name__", "f")
+        if isinstance(data, type) and issubclass(data, Activation):
+            raise RecipeError([("", f"the class {name} is no activation yet; write {name}()")], cls._label())
+        own = f"Custom({name if name.isidentifier() else 'f'}, derivative)"
+        instead = f"{name!r}, or {own}" if name in cls.family else own
+        raise RecipeError([("", f"a function alone has no derivative to learn by; write {instead}")], cls._label())
 
     @property
     def range(self) -> tuple[float, float]:
