@@ -754,3 +754,13 @@ def test_version_and_help():
     assert succeeds("--version") == f"unstuck {__version__}\n"
     for arguments in ((), ("train",), ("predict",), ("cases",)):
         assert "Usage: " in succeeds(*arguments, "--help")
+
+
+def test_ctrl_c_says_what_had_not_ended(monkeypatch):
+    def pressed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unstuck.cases.run_cases", pressed)
+    result = CliRunner().invoke(main, ["cases", "1"])
+    assert result.exit_code == 1
+    assert result.stderr == "interrupted: unstuck cases had not ended; what it printed or wrote until then holds\n"

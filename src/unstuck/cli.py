@@ -37,6 +37,12 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
             click.echo(their_traceback(error), nl=False, err=True)
             click.echo(f"{click.style('error:', fg='red', bold=True)} {_as_options(str(error))}", err=True)
             sys.exit(2)
+        except KeyboardInterrupt:
+            name = click.get_current_context().info_name
+            click.echo(
+                f"interrupted: unstuck {name} had not ended; what it printed or wrote until then holds", err=True
+            )
+            sys.exit(1)
 
     return reporting
 
@@ -306,6 +312,8 @@ def why(
         write_whole(html_path, diagnosis.to_html().encode())
         console.print(f"Page: {html_path}", markup=False)
     _write_json(json_path, diagnosis.to_data())
+    if diagnosis.interrupted:
+        raise KeyboardInterrupt  # all of it is shown and written
     if diagnosis.state != "learns":
         sys.exit(1)
 

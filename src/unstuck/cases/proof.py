@@ -53,8 +53,10 @@ class Proof:
 
 
 def prove(case: Case) -> Proof:
-    """Diagnose a case, and try what its post offers."""
+    """Diagnose a case, and try what its post offers; KeyboardInterrupt where Ctrl-C ended either."""
     diagnosis = diagnose(*case.subject(), **case.training, progress=False)
+    if diagnosis.interrupted:
+        raise KeyboardInterrupt
     evidence = diagnosis.evidence
     assert evidence is not None  # each of the five is recognised
     treatments = [

@@ -39,6 +39,7 @@ class Conclusion:
         gradient: what the forensics say of a hand-written gradient, None for a recipe.
         lines: changed lines for hand-written code.
         code_trials: a hand-written network trained as it is and with a fault of its code put right.
+        interrupted: whether Ctrl-C ended the trials, so that there might have been more to find.
     """
 
     state: State
@@ -53,6 +54,7 @@ class Conclusion:
     gradient: Explanation | None = None
     lines: tuple[str, ...] = ()
     code_trials: tuple[CodeTrial, ...] = ()
+    interrupted: bool = False
 
     @property
     def measured(self) -> Evidence:
@@ -106,6 +108,7 @@ class Conclusion:
             "ruled_out": list(self.ruled_out),
             **({"cut": self.evidence.cut} if self.evidence is not None else {}),
             "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
             **self._of_code(),
         }
 

@@ -56,6 +56,7 @@ class Search:
         trials: in the order in which they were run.
         cure: the trial on fresh seeds of the treatment that makes it learn.
         refuted: recipes that did not learn from fresh seeds.
+        interrupted: by Ctrl-C, so that not all was tried.
     """
 
     evidence: Evidence
@@ -64,19 +65,26 @@ class Search:
     trials: list[Trial] = field(default_factory=list)
     cure: Trial | None = None
     refuted: set[Recipe] = field(default_factory=set)
+    interrupted: bool = False
     _known: dict[Recipe, Trial] = field(default_factory=dict)
 
     def run(self) -> Search:
-        """Look for a cure until one is found, or time is up."""
+        """Look for a cure until one is found, time is up, or Ctrl-C is pressed."""
+        try:
+            self._look()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return self
+
+    def _look(self) -> None:
         singles = self._singles()
         alone = [one for one in singles if self._learns(one)]
         for trial in sorted([*alone, *self._strong(singles, alone)], key=self._preference):
             if self._confirmed(self._improved(self._pruned(trial), singles)):
-                return self
+                return
         for trial in self._sets(singles):
             if self._confirmed(self._pruned(trial)):
-                return self
-        return self
+                return
 
     def _singles(self) -> list[Trial]:
         """Try each fix for itself, those that make the training longer last."""

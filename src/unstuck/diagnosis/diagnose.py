@@ -43,6 +43,8 @@ def diagnose(
 ) -> Diagnosis:
     """Find out why a network does not learn, and what makes it.
 
+    Ctrl-C during the trials ends them: the diagnosis is of what was found until then, and says so.
+
     Args:
         subject: the network and its training, as a recipe or as the run it made; or a network somebody wrote, with its
             data. A run is trained again on a part of its rows, unless they are so few that none are held out.

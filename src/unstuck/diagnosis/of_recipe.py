@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,4 +36,8 @@ def diagnose_recipe(
         findings = examine(evidence)
         if evidence.nothing or learns(evidence):
             return decide(evidence, findings, None, clock.spent)
-        return decide(evidence, findings, Search(evidence, findings, clock).run(), clock.spent)
+        search = Search(evidence, findings, clock).run()
+        said = decide(evidence, findings, search, clock.spent)
+        if search.interrupted:
+            said = replace(said, verdict=f"Interrupted, before all was tried. {said.verdict}", interrupted=True)
+        return said

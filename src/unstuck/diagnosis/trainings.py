@@ -49,10 +49,15 @@ def train_all(
         problem: what to learn.
         seconds: for all of them together; those that had not ended by then are judged as they stand.
         watched: record the loss and metrics of held-out rows, too, where that changes nothing else.
+
+    Raises:
+        KeyboardInterrupt: when Ctrl-C ended them: what they came to by then says nothing.
     """
     validation = _beside(recipes, problem) if watched else None
     shortened = [with_fewer_records(recipe) for recipe in recipes]
     runs = train_many(shortened, problem.X, problem.y, validation=validation, progress=False, time_budget=seconds)
+    if any(run.stopped == "interrupted" for run in runs):
+        raise KeyboardInterrupt
     return [Trained(run, problem.gain(run), problem.fit(run)) for run in runs]
 
 

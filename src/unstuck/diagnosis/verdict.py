@@ -62,7 +62,8 @@ def decide(evidence: Evidence, findings: Sequence[Finding], search: Search | Non
     promising = [trial for trial in sure if trial.treatment.recipe not in search.refuted]  # time ran out on them
     better = any(_matters(trial, evidence) for trial in ([cure] if cure is not None else promising))
     overfitting = any(one.fault == "overfitting" and one.suspicion > STRONG for one in findings)
-    if evidence.gain >= evidence.goal or (not better and not overfitting and evidence.share > 0.5):
+    in_vain = not (better or overfitting or search.interrupted)
+    if evidence.gain >= evidence.goal or (in_vain and evidence.share > 0.5):
         return _healthy(evidence, findings, trials, seconds)
     judged = _judged(findings, search)
     listed = tuple(one for one in judged if one.certainty in ("proven", "contributes") or one.suspicion >= LISTED)
