@@ -36,6 +36,12 @@ td.number, th.number { text-align: right; white-space: nowrap; }
 tr.proven td { color: var(--good); font-weight: 600; } tr.plain td { color: var(--dim); }
 td.indented { padding-left: 1.5rem; }
 code { font-size: .9rem; } li { margin: .2rem 0; }
+li, p, code { overflow-wrap: anywhere; }
+@media (max-width: 48rem) {  /* a small screen: figures and tables keep a size to read, and scroll to the side */
+  body { margin: 1rem auto; } ul { padding-left: 1.2rem; }
+  svg { min-width: 42rem; } table { min-width: 36rem; } th.number { white-space: normal; }
+  figure, .wide { border: 1px solid var(--line); border-radius: .3rem; padding: .4rem; }
+}
 .certainty { font-weight: 600; } .proven, .contributes { color: var(--good); } .suspected { color: var(--bad); }
 """
 
