@@ -183,3 +183,14 @@ def test_an_object_with_its_data_in_it_and_a_class(file: Path) -> None:
         assert subject.data == ()
         assert [block.name for block in subject.blocks] == ["W", "b"]
         assert gradcheck(f"{file}:{name}").exit_code == 0
+
+
+def test_without_a_name_what_could_be_meant_is_listed(tmp_path):
+    path = tmp_path / "theirs.py"
+    path.write_text(
+        "import math\nfrom collections import OrderedDict\nimport numpy as np\n"
+        "class Net:\n    def loss(self): return 0.0\n"
+        "def make(): return Net()\ndef _hidden(): pass\nnet = Net()\nsize = 3\n"
+    )
+    with pytest.raises(SubjectError, match=r"theirs\.py:NAME; in the file are Net, make, net$"):
+        load_subject(str(path))

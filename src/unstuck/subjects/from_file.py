@@ -70,7 +70,7 @@ def _of_module(module: ModuleType, path: str) -> HandWritten:
     if missing:
         raise SubjectError(
             f"{path} lacks {', '.join(missing)}. Write that, or name the network that is in it, "
-            f"unstuck gradcheck {path}:NAME"
+            f"unstuck gradcheck {path}:NAME{_candidates(module)}"
         )
     assert loss is not None
     gradient, predict = _first(module, GRADIENTS), _first(module, PREDICTIONS)
@@ -130,6 +130,19 @@ def _arrays_of(module: ModuleType) -> str:
     """Return the arrays of a module as the entries of a dict, as an example of what to write."""
     named = [name for name, value in vars(module).items() if isinstance(value, np.ndarray) and name not in DATA]
     return ", ".join(f'"{name}": {name}' for name in named) or '"W1": W1, "b1": b1, ...'
+
+
+def _candidates(module: ModuleType) -> str:
+    """Return what NAME could be: the file's own classes and functions, and objects with a loss."""
+    own = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and not inspect.ismodule(value)
+        and getattr(value, "__module__", None) == module.__name__
+        and (isinstance(value, type) or inspect.isfunction(value) or _first(value, LOSSES))
+    ]
+    return f"; in the file are {', '.join(own)}" if own else ""
 
 
 def _takes(method: Any) -> bool:
