@@ -5,6 +5,8 @@ import pytest
 from unstuck import DataError, FileError, OptionError, RecipeError, UnstuckError
 from unstuck.errors import did_you_mean
 
+LOSSES = ["absolute_error", "binary_crossentropy", "categorical_crossentropy", "hinge", "squared_error"]
+
 
 @pytest.mark.parametrize(
     ("kind", "usual"),
@@ -33,3 +35,25 @@ def test_a_recipe_error_shows_every_problem():
 )
 def test_did_you_mean(given, hint):
     assert did_you_mean(given, ["tanh", "relu", "sigmoid"]) == hint
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "meant"),
+    [
+        ("cross_entropy", LOSSES, "'binary_crossentropy' or 'categorical_crossentropy'"),
+        ("ce", LOSSES, "'binary_crossentropy' or 'categorical_crossentropy'"),
+        ("bce", LOSSES, "'binary_crossentropy'"),
+        ("mse", LOSSES, "'squared_error'"),
+        ("mae", LOSSES, "'absolute_error'"),
+        ("mse", ["mae", "r2", "rmse"], "'rmse'"),
+        ("acc", ["accuracy", "roc_auc"], "'accuracy'"),
+        ("lr", ["beta1", "learning_rate"], "'learning_rate'"),
+        ("age", ["Age", "sex"], "'Age'"),
+    ],
+)
+def test_common_short_names_and_parts_of_names_are_known(given, known, meant):
+    assert did_you_mean(given, known) == f"; did you mean {meant}?"
+
+
+def test_a_name_far_off_is_not_meant():
+    assert did_you_mean("price", ["proline", "alcohol"]) == "; choose from alcohol, proline"

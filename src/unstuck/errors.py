@@ -51,6 +51,24 @@ class RecipeError(UnstuckError, ValueError):
         super().__init__("\n".join([f"{count} in {subject}:", *lines]))
 
 
+SHORT = {
+    "acc": ["accuracy"],
+    "auc": ["roc_auc"],
+    "bce": ["binary_crossentropy"],
+    "cce": ["categorical_crossentropy"],
+    "ce": ["binary_crossentropy", "categorical_crossentropy"],
+    "linear": ["identity"],
+    "logistic": ["sigmoid"],
+    "lr": ["learning_rate"],
+    "mae": ["absolute_error"],
+    "mse": ["squared_error"],
+    "swish": ["silu"],
+}
+"""What others write, and no comparison of letters finds."""
+PART = 4
+"""A name is taken for a part of a longer one if it has at least so many letters."""
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'relu'?"`, or all the choices where nothing comes close.
 
@@ -58,7 +76,17 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     "; did you mean 'relu'?"
     >>> did_you_mean("cat", ["relu", "tanh"])
     '; choose from relu, tanh'
+    >>> did_you_mean("cross_entropy", ["binary_crossentropy", "categorical_crossentropy", "hinge"])
+    "; did you mean 'binary_crossentropy' or 'categorical_crossentropy'?"
     """
     choices = sorted(known)
-    close = difflib.get_close_matches(given.lower(), choices, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; choose from {', '.join(choices)}"
+    lower = {name.lower(): name for name in choices}
+    wanted, letters = given.lower(), _letters(given)
+    close = [name for name in SHORT.get(wanted, ()) if name in choices]
+    close = close or [name for name in choices if len(letters) >= PART and letters in _letters(name)]
+    close = close or [lower[name] for name in difflib.get_close_matches(wanted, lower, n=1, cutoff=0.7)]
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else f"; choose from {', '.join(choices)}"
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))

@@ -125,6 +125,8 @@ def test_columns_are_matched_by_name():
     np.testing.assert_array_equal(fitted.transform(shuffled), fitted.transform(TABLE))
     with pytest.raises(DataError, match=r"X lacks 1 of the 3 columns of the training: 'age'; did you mean 'Age'"):
         fitted.transform(TABLE.rename({"age": "Age"}))
+    with pytest.raises(DataError, match=r": 'sex'; X has other columns: price, tip$"):
+        fitted.transform(TABLE.drop("sex").with_columns(price=1, tip=2))
     with pytest.raises(DataError, match=r"X lacks 2 of the 3 columns of the training: 'age', 'sex'$"):
         fitted.transform(TABLE.select("children"))
 

@@ -227,6 +227,7 @@ class FittedInputs(Description):
         if lacking:
             others = [name for name in table.columns if name not in wanted]
             hint = did_you_mean(lacking[0], others) if others else ""
+            hint = hint.replace("choose from", "X has other columns:")
             raise DataError(
                 f"X lacks {len(lacking)} of the {len(wanted)} columns of the training: "
                 f"{', '.join(map(repr, lacking))}{hint}"
