@@ -82,9 +82,10 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     choices = sorted(known)
     lower = {name.lower(): name for name in choices}
     wanted, letters = given.lower(), _letters(given)
+    cutoff = 0.6 if len(given) < PART else 0.7  # of a short name, one letter is more
     close = [name for name in SHORT.get(wanted, ()) if name in choices]
     close = close or [name for name in choices if len(letters) >= PART and letters in _letters(name)]
-    close = close or [lower[name] for name in difflib.get_close_matches(wanted, lower, n=1, cutoff=0.7)]
+    close = close or [lower[name] for name in difflib.get_close_matches(wanted, lower, n=1, cutoff=cutoff)]
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else f"; choose from {', '.join(choices)}"
 
 
