@@ -128,6 +128,7 @@ def test_json_on_standard_output_leaves_the_rest_to_standard_error(folder):
 def test_what_is_undefined_is_null_in_json(folder):
     TABLE[:3].select("size [m²]", "price [/EUR]").write_csv("three.csv")
     result = json.loads(succeeds("train", "three.csv", "--target", "price [/EUR]", "--json", "-", *QUICK))
+    assert Path(result["run"]) == Path("runs", "three-price [-EUR]")  # a slash would make a folder
     assert result["test_rows"] == 1
     assert result["metrics"]["r2"] is None
     assert result["metrics"]["rmse"] > 0
@@ -400,7 +401,7 @@ def test_labels_outside_the_classes(folder):
         ("loss = 'squared_error'\nlayers = [{kind = 'dense', units = 0}]", "layers.0.units"),
         ("loss = 'squared_error'\nlayers = [{kind = 'dense', units = 99999999999}]", "layers.0.units"),
         ("loss = 'squared_error'\nlayers = []", "the last layer must be a Dense"),
-        ("loss = 'square'\nlayers = [{kind = 'danse', units = 1}]\nbatch_size = -1", "4 problems"),
+        ("loss = 'square'\nlayers = [{kind = 'danse', units = 1}]\nbatch_size = -1", "3 problems"),
         ("loss = = ", "not TOML"),
         ("", "2 problems"),
         (b"\xff\xfe", "cannot read the recipe"),
@@ -494,6 +495,10 @@ def test_output_that_cannot_be_written_is_noticed_first(folder, no_training):
     assert "is a folder" in fails("predict", "run", "houses.csv", "--out", "here")
     assert "is no folder" in fails("cases", "1", "--out", "file")
     assert "is a folder" in fails("why", "houses.csv", "--target", "sold", "--html", "here")
+    for option in ("--html", "--json"):
+        said = fails("why", "houses.csv", "--target", "sold", option, "reports/of/today.html")
+        assert "cannot write reports/of/today.html: there is no folder reports" in said
+    assert "there is no folder my/own" in fails("train", "houses.csv", "--target", "sold", "--out", "my/own/new/run")
 
 
 @pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="POSIX")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +102,18 @@ def test_checking_writes_nothing(tmp_path):
     check_writable(tmp_path / "new" / "file")
     check_writable(tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_folder_may_be_new_and_a_tree_is_a_mistyped_path(tmp_path):
+    with pytest.raises(FileError, match=r"cannot write .*: there is no folder \S*new"):
+        check_writable(tmp_path / "new" / "newer" / "file")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="Linux")
+def test_a_folder_that_takes_no_files_whatever_its_rights(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    with pytest.raises(FileError, match=r"cannot write /proc/x\.html: "):
+        check_writable(Path("/proc/x.html"))
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -109,7 +109,8 @@ def train(
     from unstuck.tabular import train_table
 
     _check_outputs(json_path)
-    folder = out or _free_folder(Path("runs") / f"{data.name.split('.')[0]}-{target}")
+    name = f"{data.name.split('.')[0]}-{target}"
+    folder = out or _free_folder(Path("runs") / re.sub(r"[/\\]", "-", name))
     outcome = train_table(
         data,
         target,

@@ -166,7 +166,9 @@ def _locked(lock: Path, path: Path) -> int | None:
 
 
 def check_writable(path: Path) -> None:
-    """See, without writing anything, whether a file or folder could be made there, before hours are spent on it.
+    """See, leaving nothing behind, whether a file or folder could be made there, before hours are spent on it.
+
+    Of the folders it is to lie in, the last may be new; where more are, the path is taken for mistyped.
 
     Raises:
         FileError: when it could not.
@@ -180,6 +182,16 @@ def check_writable(path: Path) -> None:
         raise _cannot_write(path, f"{existing} is no folder")
     if not os.access(existing, os.W_OK):
         raise _cannot_write(path, f"{existing} is write-protected")
+    if existing not in (path, path.parent, path.parent.parent):
+        raise _cannot_write(path, f"there is no folder {path.parent.parent}")
+    folder = existing if existing != path else path.resolve().parent
+    if existing != path or path.is_file():
+        trial = _aside(folder / path.name)
+        try:  # rights do not tell all: of /proc, say
+            trial.touch(exist_ok=False)
+            trial.unlink()
+        except (OSError, ValueError) as error:
+            raise _cannot_write(path, error) from None
 
 
 def as_json(data: Any) -> str:
