@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
@@ -243,7 +244,8 @@ def gradcheck(
     """Check the gradient of a network in your own Python file, and name the mistake in it.
 
     NAME is a HandWritten, a function that returns one, or an object; without it, the file itself has parameters, loss,
-    gradient, X and y. The file is your own code, and is run. Exits with 1 when the gradient is wrong.
+    gradient, X and y. The file is your own code, and is run. Exits with 1 when the gradient is wrong, and
+    with 3 when it cannot be judged.
     """
     from unstuck.drawing import save_figure
     from unstuck.gradients.check import check_gradient
@@ -256,13 +258,17 @@ def gradcheck(
     check = check_gradient(subject)
     console.print(str(check), markup=False, highlight=False, soft_wrap=True)
     explained = explain_gradient(subject, activations and [kind.strip() for kind in activations.split(",")], loss)
-    console.print(f"\n{explained}", markup=False, highlight=False, soft_wrap=True)
+    if explained.obstacle != " ".join(check.notes) or not explained.obstacle:  # else the table's notes have said it
+        told = replace(explained, notes=tuple(note for note in explained.notes if note not in check.notes))
+        console.print(f"\n{told}", markup=False, highlight=False, soft_wrap=True)
     if picture is not None:
         save_figure(check.plot(), picture)
         console.print(f"Picture: {picture}", markup=False)
     _write_json(json_path, {**check.to_data(), "explanation": explained.to_data()})
-    if check.verdict == "WRONG" or not explained.right:
+    if check.verdict == "WRONG" or explained.wrong:
         sys.exit(1)
+    if explained.obstacle or (check.verdict == "?" and explained.recognised is None):
+        sys.exit(3)
 
 
 @main.command()

@@ -83,6 +83,20 @@ def test_a_wrong_gradient_ends_with_1(file: Path) -> None:
     assert file.with_suffix(".png").stat().st_size > 1000
 
 
+def test_a_gradient_that_cannot_be_judged_ends_with_3_and_the_reason_once(file: Path) -> None:
+    file.write_text(FUNCTIONS.replace("ready = made()", "").replace("** 2", "** 2 + np.log(-1.0)"))
+    result = gradcheck(file)
+    assert result.exit_code == 3, result.output
+    assert result.stdout.count("The loss is nan") == 1
+
+
+def test_what_was_noticed_is_told_once(file: Path) -> None:
+    file.write_text(FUNCTIONS.replace("ready = made()", "def cost(p, X, y): return 1.0\n\ndel loss"))
+    result = gradcheck(file)
+    assert result.exit_code == 1
+    assert result.stdout.count("Your loss does not depend on the parameters") == 1
+
+
 def test_the_report_as_data(file: Path) -> None:
     file.write_text(FUNCTIONS.replace("factor = 2", "factor = 1"))
     result = gradcheck(file, "--json", "-")

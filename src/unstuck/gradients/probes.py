@@ -27,6 +27,12 @@ QUICK = 0.5
 PATIENCE = 5.0
 FEWEST_ROWS = 16
 FEWEST_TO_CUT = 4
+FAR, ALONG = 5, 16
+"""Points far apart, and places on a line through each, at which the loss is compared with itself."""
+SHORT = 1e-3
+"""Half the length of such a line, as a share of the parameters' size."""
+STANDS = 0.7
+"""Share of neighbouring places on it with exactly the same loss from which on it stands still there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Probes:
         seconds: a call of its loss takes.
         whole: the same network with all rows, where some are used.
         seconds_for_all: a call of its loss takes for all rows.
+        flat: whether small changes of the parameters leave the loss exactly as it is, wherever they are.
     """
 
     subject: HandWritten
@@ -53,6 +60,7 @@ class Probes:
     seconds: float = 0.0
     whole: HandWritten | None = None
     seconds_for_all: float = 0.0
+    flat: bool = False
 
 
 def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
@@ -82,6 +90,7 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
     frozen = _frozen(subject, w, loss, g, notes)
     if frozen is None:
         return Probes(subject, tuple(notes), obstacle=True)
+    flat = _stands_still(frozen, w, notes)
     _note_what_ignores_the_data(frozen, w, notes)
     _note_broadcast_targets(frozen, w, notes)
     noise = _noise(frozen, w, notes)
@@ -93,6 +102,7 @@ def probe(subject: HandWritten, w: Array, calls: int) -> Probes:
         seconds=_time_of_loss(frozen, w) if cut else seconds,
         whole=frozen.with_data(whole.data) if cut else None,
         seconds_for_all=seconds,
+        flat=flat,
     )
 
 
@@ -148,6 +158,27 @@ def _frozen(subject: HandWritten, w: Array, loss: float, g: Array, notes: list[s
         return seeded
     notes.append(remarks.stays_random(what, loss_is))
     return None
+
+
+def _stands_still(subject: HandWritten, w: Array, notes: list[str]) -> bool:
+    """Note a loss that no parameters change, or only large changes of them, and tell whether it is one.
+
+    A network whose units are all dead at w stands still there, but not at other points, with other signs.
+    """
+    random = np.random.default_rng(0)
+    size = float(np.sqrt(np.mean(w**2))) or 0.5
+    points = [w, *(random.choice([-1.0, 1.0], w.size) * (w + size * random.normal(size=w.size)) for _ in range(FAR))]
+    for point in points:
+        direction = SHORT * size * random.normal(size=w.size)
+        line = [subject.cost(point + t * direction) for t in np.linspace(-1, 1, ALONG)]
+        if not np.isfinite(line).all() or np.mean(np.diff(line) == 0) < STANDS:
+            return False
+    losses = [subject.cost(point) for point in points]
+    if all(_same(loss, losses[0]) for loss in losses):
+        notes.append(remarks.constant_loss(losses[0], len(points)))
+    else:
+        notes.append(remarks.staircase(losses[0]))
+    return True
 
 
 def _note_what_ignores_the_data(subject: HandWritten, w: Array, notes: list[str]) -> None:

@@ -65,6 +65,23 @@ def stays_random(what: str, loss_is: bool) -> str:
     )
 
 
+def constant_loss(loss: float, points: int) -> str:
+    """Say that the loss is the same everywhere."""
+    return (
+        f"Your loss does not depend on the parameters: at {points} points far apart it stays {loss:.6g}, so its "
+        "gradient is zero. Compute the predictions inside the loss, from the parameters it is given."
+    )
+
+
+def staircase(loss: float) -> str:
+    """Say that the loss stands still and jumps."""
+    return (
+        f"Your loss is a staircase: small changes of the parameters leave it at exactly {loss:.6g}, larger ones make "
+        "it jump, so its gradient is zero wherever there is one. Counting mistakes, rounding and thresholds do that: "
+        "give the loss that is differentiated, the cross-entropy say, and count mistakes beside it."
+    )
+
+
 def gradient_ignores_data(rows: int, all_rows: int, loss: float, loss_of_fewer: float) -> str:
     """Say that the gradient stays the same with fewer rows, and the loss does not."""
     return (

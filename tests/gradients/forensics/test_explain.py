@@ -401,3 +401,57 @@ def test_samples_that_are_columns(way: str) -> None:
     said = explain_gradient(subject)
     assert [one.text for one in said.mistakes] == ["layer 1: the derivative of the sigmoid is left out"]
     assert "dweights[1] = delta2 @ a1.T" in said.lines
+
+
+# What was noticed about the functions ------------------------------------------------------------------------------
+
+
+def one_output(compare: Callable[[np.ndarray, np.ndarray], float], y: np.ndarray) -> HandWritten:
+    """A sigmoid with the delta of the cross-entropy, and any loss of its outputs (n, 1)."""
+
+    def forward(p: Parameters, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        h = np.tanh(X @ p["W1"])
+        return h, 1 / (1 + np.exp(-h @ p["W2"]))
+
+    def gradient(p: Parameters, X: np.ndarray, y: np.ndarray) -> Parameters:
+        h, a = forward(p, X)
+        delta2 = (a - y.reshape(-1, 1)) / len(X)
+        return {"W1": X.T @ (delta2 @ p["W2"].T * (1 - h**2)), "W2": h.T @ delta2}
+
+    start = {"W1": np.random.default_rng(1).normal(size=(3, 4)), "W2": np.random.default_rng(2).normal(size=(4, 1))}
+    return HandWritten(start, loss=lambda p, X, y: compare(forward(p, X)[1], y), gradient=gradient, data=(X, y))
+
+
+def cross_entropy(a: np.ndarray, y: np.ndarray) -> float:
+    return float(-np.mean(y * np.log(a) + (1 - y) * np.log(1 - a)))
+
+
+YES = (Y[:, 0] > 0) * 1.0
+
+
+def test_targets_that_are_broadcast_are_told_with_the_mistake() -> None:
+    said = explain_gradient(one_output(cross_entropy, YES))
+    assert said.wrong
+    assert "NumPy makes y - a a table of (30, 30)" in str(said).replace("\n  ", " ")
+    assert not explain_gradient(one_output(cross_entropy, YES[:, None])).notes
+
+
+def test_a_loss_that_counts_mistakes_is_told_as_a_staircase() -> None:
+    said = explain_gradient(one_output(lambda a, y: float(np.mean((a > 0.5) != y)), YES[:, None]))
+    assert said.wrong == ("W1", "W2")
+    assert "Your loss is a staircase" in str(said)
+    assert "inf" not in str(said)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_a_loss_that_its_outputs_do_not_reach_is_no_network(penalty: float) -> None:
+    def loss(p: Parameters, X: np.ndarray, y: np.ndarray) -> float:
+        return 1.0 + penalty * float(np.sum(p["W"] ** 2))
+
+    ones = HandWritten(
+        {"W": np.ones((2, 1))}, loss=loss, gradient=lambda p, X, y: p, data=(np.ones((3, 2)), np.ones(3))
+    )
+    said = explain_gradient(ones)
+    assert said.recognised is None
+    assert said.lines == ()
+    assert ("Your loss does not depend on the parameters" in str(said)) == (penalty == 0)

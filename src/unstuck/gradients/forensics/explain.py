@@ -22,7 +22,7 @@ from unstuck.functions.losses import Loss
 from unstuck.gradients import remarks
 from unstuck.gradients.check import check_gradient
 from unstuck.gradients.examining import examining
-from unstuck.gradients.forensics.candidates import declared
+from unstuck.gradients.forensics.candidates import Candidates, declared
 from unstuck.gradients.forensics.explanation import Explanation
 from unstuck.gradients.forensics.layers import array_of
 from unstuck.gradients.forensics.lines import backward_pass
@@ -81,23 +81,32 @@ def explain_gradient(
         probes = probe(subject, subject.w, calls=0)
         if probes.obstacle:
             return Explanation(None, (), (), (), (), obstacle=" ".join(probes.notes))
-        subject = with_few_rows(probes.subject, _works)
-        if not np.isfinite(subject.gradient(subject.w)).all():
-            raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
-        network = recognise(subject, candidates)
-        if network is None:
-            said = _unrecognised(subject)
-            if said.wrong and not subject.data:
-                said = replace(said, evidence=(*said.evidence, remarks.no_data()))
-            return replace(said, narrowed=narrowed(subject, candidates))
-        readings = [_recognised(subject, one) for one in _readings(network)]
-        best = min(readings, key=lambda said: (len(said.unexplained), len(said.wrong), len(said.mistakes)))
-        if best.right and not readings[0].right:
-            left_out = (
-                f"but for the {getattr(network.loss, 'added', 0.0):g} added in the logarithm, which it leaves out"
-            )
-            best = replace(best, evidence=(left_out,))
-        return replace(best, recognised=network)
+        said = _of_flat_loss if probes.flat else _explained
+        return replace(said(with_few_rows(probes.subject, _works), candidates), notes=probes.notes)
+
+
+def _of_flat_loss(subject: HandWritten, candidates: Candidates) -> Explanation:
+    """Where the loss has no slope anything but zero is wrong, and no mistake's: it is the loss that is at fault."""
+    g = subject.gradient(subject.w)
+    wrong = tuple(block.name for block in subject.blocks if block.of(g).any())
+    return Explanation(None, wrong, (), (), (), narrowed=narrowed(subject, candidates))
+
+
+def _explained(subject: HandWritten, candidates: Candidates) -> Explanation:
+    if not np.isfinite(subject.gradient(subject.w)).all():
+        raise SubjectError("your gradient is not finite at the start: nothing can be compared with it")
+    network = recognise(subject, candidates)
+    if network is None:
+        said = _unrecognised(subject)
+        if said.wrong and not subject.data:
+            said = replace(said, evidence=(*said.evidence, remarks.no_data()))
+        return replace(said, narrowed=narrowed(subject, candidates))
+    readings = [_recognised(subject, one) for one in _readings(network)]
+    best = min(readings, key=lambda said: (len(said.unexplained), len(said.wrong), len(said.mistakes)))
+    if best.right and not readings[0].right:
+        left_out = f"but for the {getattr(network.loss, 'added', 0.0):g} added in the logarithm, which it leaves out"
+        best = replace(best, evidence=(left_out,))
+    return replace(best, recognised=network)
 
 
 def _readings(network: Recognised) -> list[Recognised]:
@@ -223,11 +232,12 @@ def _differ(g: Array, G: Array, tolerance: float) -> bool:
 
 def _evidence(name: str, g: Array, G: Array) -> str:
     norms = float(np.linalg.norm(g)), float(np.linalg.norm(G))
-    cosine = float(g @ G) / (norms[0] * norms[1]) if all(norms) else 0.0
+    if not norms[1]:
+        return f"{name}: the loss has no slope there, and your gradient has the length {norms[0]:.3g}"
+    cosine = float(g @ G) / (norms[0] * norms[1]) if norms[0] else 0.0
     wrong = np.abs(g - G) > TOLERANCE * (np.abs(G) + np.abs(G).max())
     angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    length = norms[0] / norms[1] if norms[1] else np.inf
     return (
         f"{name}: {wrong.mean():.0%} of its entries are wrong; it points {angle:.0f}° away from the right "
-        f"gradient and is {length:.3g} times as long"
+        f"gradient and is {norms[0] / norms[1]:.3g} times as long"
     )

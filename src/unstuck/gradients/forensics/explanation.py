@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ class Explanation:
         lines: the right backward pass, where the network was recognised.
         obstacle: why nothing can be said, or "".
         narrowed: what is known of a network that was not recognised, or "".
+        notes: what else was noticed about the functions, in plain words.
     """
 
     recognised: Recognised | None
@@ -32,6 +34,7 @@ class Explanation:
     lines: tuple[str, ...] = ()
     obstacle: str = ""
     narrowed: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def right(self) -> bool:
@@ -49,6 +52,7 @@ class Explanation:
             "lines": list(self.lines),
             "obstacle": self.obstacle,
             "narrowed": self.narrowed,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -57,7 +61,7 @@ class Explanation:
         unknown = ": ".join(filter(None, ("the network was not recognised", self.narrowed)))
         parts = [f"recognised: {self.recognised}" if self.recognised else unknown]
         if self.right:
-            return "\n".join([*parts, ", ".join(["the gradient is right", *self.evidence])])
+            return "\n".join([*parts, ", ".join(["the gradient is right", *self.evidence]), *self._notes()])
         parts.append(f"wrong: {', '.join(self.wrong)}")
         for number, mistake in enumerate(self.mistakes, start=1):
             parts.append(f"  {number}. {mistake.text} ({', '.join(mistake.blocks)})")
@@ -66,4 +70,7 @@ class Explanation:
         parts += [f"     {line}" for line in self.evidence]
         if self.lines:
             parts += ["the right backward pass:", *(f"    {line}" for line in self.lines)]
-        return "\n".join(parts)
+        return "\n".join([*parts, *self._notes()])
+
+    def _notes(self) -> list[str]:
+        return [textwrap.fill(note, 120, initial_indent="- ", subsequent_indent="  ") for note in self.notes]

@@ -35,10 +35,13 @@ class Screen:
         self.allowed = 1e4 * theirs.tolerance * np.abs(losses[finite]).max(initial=0)
         self.predictions = self._arranged(list(compress(theirs.predictions or (), finite)))
         self.tolerance = theirs.tolerance
+        self.flat = bool(
+            np.abs(self.differences).max(initial=0) <= theirs.tolerance * np.abs(losses[finite]).max(initial=0)
+        )
 
     def passing(self, alike: bool, by_predictions: bool = False) -> Iterator[tuple[tuple[Activation, ...], Loss]]:
         """Yield those that pass, with all hidden layers alike or not, and of those that make the predictions only."""
-        if len(self.points) < FEWEST:
+        if len(self.points) < FEWEST or self.flat:  # anything times nought makes a loss that stays the same
             return
         rows = FEWEST * len(self.arrangement.Y)
         for activations, last in self.forward(alike, by_predictions):
