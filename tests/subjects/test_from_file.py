@@ -75,6 +75,19 @@ def test_by_convention_where_nothing_is_made(file: Path) -> None:
     assert gradcheck(file).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["", ":network"])
+def test_a_file_says_that_its_functions_take_one_row(file: Path, name: str) -> None:
+    one = FUNCTIONS.replace("delta = factor * (", "x = X[None]\n    delta = factor * (").replace("/ len(X)", "")
+    one = (
+        one.replace('return {"W": X.T', 'return {"W": x.T').replace("delta.sum(axis=0)", "delta").replace("X @", "x @")
+    )
+    one = one.replace("return np.mean((x @", "x = X[None]\n    return np.mean((x @").replace("delta}", "delta[0]}")
+    file.write_text(one.replace("ready = made()", 'per_row = "mean"'))
+    assert load_subject(f"{file}{name}").per_row == "mean"
+    result = gradcheck(f"{file}{name}")
+    assert result.exit_code == 0, result.output
+
+
 def test_a_wrong_gradient_ends_with_1(file: Path) -> None:
     file.write_text(FUNCTIONS.replace("factor = 2", "factor = -2"))
     result = gradcheck(file, "--picture", file.with_suffix(".png"))

@@ -37,6 +37,27 @@ def test_functions_of_one_row(per_row, rows):
     np.testing.assert_allclose(subject.gradient(subject.w), 40 / rows * EXPECTED)
 
 
+@pytest.mark.parametrize("as_arrays", [True, False], ids=["arrays", "lists of columns"])
+def test_an_object_whose_methods_take_one_column_at_a_time(as_arrays):
+    class Line:
+        def __init__(self):
+            self.weights, self.biases = [np.ones((1, 3))], [np.full((1, 1), 0.5)]
+
+        def cost(self, x, y):
+            return float(((self.weights[0] @ x + self.biases[0] - y) ** 2).item())
+
+        def backprop(self, x, y):
+            assert x.shape == (3, 1)
+            delta = 2 * (self.weights[0] @ x + self.biases[0] - y)
+            return [delta @ x.T], [delta]
+
+    columns = (X[:, :, None], y[:, None, None])
+    data = columns if as_arrays else tuple(map(list, columns))
+    subject = HandWritten.of_object(Line(), loss="cost", gradient="backprop", data=data, per_row="mean")
+    assert subject.cost(subject.w) == pytest.approx(loss(P, X, y))
+    np.testing.assert_allclose(subject.gradient(subject.w), EXPECTED)
+
+
 def test_one_reseeding_serves_all_rows():
     subject = line(loss=lambda p, x, y: np.random.rand(), per_row="mean", seed=3)  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002

@@ -5,6 +5,8 @@
     file.py           the file itself has parameters, loss and gradient, and data (or X and y) where they need any;
                       a step of gradient descent, and shapes of a flat vector, if it likes
 
+Where the functions take one row at a time, the file says per_row = "mean" or "sum".
+
 The file is run, as `python file.py` would run it, but for what stands under `if __name__ == "__main__"`.
 """
 
@@ -56,7 +58,14 @@ def load_subject(place: str) -> HandWritten:
             f"loss or cost: write {name} = HandWritten(parameters, loss=..., gradient=..., data=(X, y))"
         )
     data = _data(module) if _takes(getattr(found, loss)) else ()
-    return HandWritten.of_object(found, loss=loss, gradient=gradient, predict=_first(found, PREDICTIONS), data=data)
+    return HandWritten.of_object(
+        found,
+        loss=loss,
+        gradient=gradient,
+        predict=_first(found, PREDICTIONS),
+        data=data,
+        per_row=getattr(module, "per_row", None) if data else None,
+    )
 
 
 def _of_module(module: ModuleType, path: str) -> HandWritten:
@@ -82,6 +91,7 @@ def _of_module(module: ModuleType, path: str) -> HandWritten:
         data=_data(module),
         step=step if callable(step := getattr(module, "step", None)) else None,
         shapes=getattr(module, "shapes", None),
+        per_row=getattr(module, "per_row", None),
     )
 
 

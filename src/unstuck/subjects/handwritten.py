@@ -91,6 +91,7 @@ class HandWritten:
         predict: str | None = None,
         data: Sequence[Any] = (),
         seed: int | None = None,
+        per_row: Literal["mean", "sum"] | None = None,
     ) -> HandWritten:
         """Return the subject that an object with its parameters in attributes is.
 
@@ -107,8 +108,11 @@ class HandWritten:
             predict: the name of the method predict(X).
             data: what the methods get.
             seed: as above.
+            per_row: as above, where the methods take one row at a time, x and y.
         """
-        found = functions_of(network, loss, gradient, parameters, gradients, predict, data)
+        rows = _checked(data, per_row)
+        first = rows if per_row is None else tuple(part[0] for part in rows)
+        found = functions_of(network, loss, gradient, parameters, gradients, predict, first)
         return cls(
             found.parameters,
             loss=found.loss,
@@ -116,6 +120,7 @@ class HandWritten:
             predict=found.predict,
             data=data,
             seed=seed,
+            per_row=per_row,
         )
 
     @property
