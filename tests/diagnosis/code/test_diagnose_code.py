@@ -108,6 +108,31 @@ def test_targets_of_another_shape_are_proven():
     assert np.median(trial.before) == pytest.approx(np.var(NUMBERS), rel=0.01)  # the mean is all that it can learn
 
 
+def test_an_optimizer_that_nobody_chose_is_no_finding():
+    random = np.random.default_rng(5)
+    X = random.uniform(-1, 1, size=(150, 2))
+    y = X[:, 0] * X[:, 1] * 3
+    random = np.random.default_rng(0)
+    start = {"W1": random.normal(size=(2, 10)) / 2, "b1": np.zeros(10), "W2": random.normal(size=(10, 1)) / 2}
+
+    def loss(p, X, y):
+        return np.mean((np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"] - y) ** 2)
+
+    def gradient(p, X, y):
+        h = np.tanh(X @ p["W1"] + p["b1"])
+        delta2 = 2 * (h @ p["W2"] - y).mean(axis=1, keepdims=True) / len(X)
+        delta1 = delta2 @ p["W2"].T * (1 - h**2)
+        return {"W1": X.T @ delta1, "b1": delta1.sum(axis=0), "W2": h.T @ delta2}
+
+    def predict(p, X):
+        return np.tanh(X @ p["W1"] + p["b1"]) @ p["W2"]
+
+    diagnosis = diagnose(HandWritten(start, loss=loss, gradient=gradient, predict=predict, data=(X, y)))
+    assert diagnosis.findings[0].fault == "broadcasting"
+    assert "optimizer" not in certainties(diagnosis)
+    assert "optimizer" not in diagnosis.verdict
+
+
 def test_a_softmax_over_the_rows_is_proven():
     diagnosis = diagnose(classifier(activation=lambda z: softmax(z, axis=0)), budget=BUDGET)
     assert certainties(diagnosis)["rows_mixed"] in ("proven", "contributes")

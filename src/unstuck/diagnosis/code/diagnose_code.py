@@ -70,6 +70,11 @@ def diagnose_code(
         made = _equivalent(evidence, network, optimizer, epochs, batch_size)
         left = None if budget is None else max(1.0, clock.left)
         said = diagnose_recipe(made.recipe, made.X, made.y, left, progress)
+        unstuck_chose = optimizer is None and rate is None
+        if unstuck_chose and said.cure is not None and said.cure.optimizer != made.recipe.optimizer:
+            made = replace(made, recipe=made.recipe.replace(optimizer=said.cure.optimizer))  # no fault of the person's
+            left = None if budget is None else max(1.0, clock.left)
+            said = diagnose_recipe(made.recipe, made.X, made.y, left, progress)
         told = bool(optimizer and epochs)
         return joined(said, evidence, findings, trials, lines, made, told, clock.spent)
 

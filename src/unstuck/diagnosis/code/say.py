@@ -48,7 +48,7 @@ def joined(
         sentences.append(_nothing_wrong(evidence))
     if causes:
         sentences.append("With the code put right:" if trials else "For the rest of it:")
-    if not told and said.state != "learns":
+    if not told and (said.state != "learns" or made.recipe.optimizer.kind != "sgd"):
         sentences.append(_trained(evidence, made))
     sentences += [said.verdict, *_counted(said)]
     harmless = {trial.fault for trial in trials if trial.tells and not trial.decides}
