@@ -22,7 +22,9 @@ def examine(evidence: Evidence) -> Finding | None:
     elif optimizer.kind in ("adam", "adamw", "nadam") and rate_of(evidence.recipe) == USUAL_RATE:
         return None
     text = f"{optimizer.kind} with {', '.join(odd)}" if odd else f"{optimizer.kind} may be the wrong optimizer here"
-    return Finding("optimizer", f"{text}.", tuple(odd) or (repr(optimizer),), suspicion, tuple(fixes))
+    proven = "" if odd else f"{optimizer.kind} is the wrong optimizer here."
+    evidence_of = tuple(odd) or (repr(optimizer),)
+    return Finding("optimizer", f"{text}.", evidence_of, suspicion, tuple(fixes), proven=proven)
 
 
 def _odd(optimizer: Optimizer) -> tuple[list[str], float]:

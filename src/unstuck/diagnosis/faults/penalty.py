@@ -5,15 +5,19 @@ from __future__ import annotations
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import Finding, Fix
 from unstuck.diagnosis.problem import Problem
+from unstuck.functions.optimizers import AdamW
 from unstuck.functions.penalties import L1, L2, DecoupledDecay, MaxNorm
 from unstuck.recipe import Recipe
+
+TIGHT = 0.3
+"""A usual weight over the largest that decay leaves, from which on it is felt."""
 
 
 def examine(evidence: Evidence) -> Finding | None:
     """See what the penalties do to the weights."""
-    penalties = evidence.recipe.penalties
+    penalties, optimizer = evidence.recipe.penalties, evidence.recipe.optimizer
     if not penalties:
-        return None
+        return _of_decay(evidence, optimizer) if isinstance(optimizer, AdamW) and optimizer.weight_decay else None
     largest = max(
         (penalty.strength for penalty in penalties if isinstance(penalty, L1 | L2 | DecoupledDecay)), default=0.0
     )
@@ -41,5 +45,36 @@ def examine(evidence: Evidence) -> Finding | None:
     )
 
 
+def _of_decay(evidence: Evidence, optimizer: AdamW) -> Finding:
+    """See how large the decay leaves weights.
+
+    An update takes `rate decay` of a weight, and Adam moves it by about `rate` at most. The two are equal at a weight
+    of 1 / decay; beyond about that none gets.
+    """
+    rate, decay = optimizer.learning_rate, optimizer.weight_decay
+    usual = max(layer.usual for layer in evidence.start.layers)
+    pairs = zip(evidence.start.layers, evidence.end.layers, strict=True)
+    shrunk = min((end.weights / start.weights for start, end in pairs if start.weights), default=1.0)
+    acted = rate * decay * evidence.full_updates
+    beyond = usual * decay if acted > 1 else 0.0
+    return Finding(
+        "penalty",
+        f"The weight decay of {decay:g} holds the weights near zero."
+        if beyond > TIGHT
+        else f"The weights decay by {decay:g}.",
+        (
+            f"each update takes {min(rate * decay, 1):.2g} of every weight and moves it by about {rate:g} at most: "
+            f"hardly one gets beyond {1 / decay:.2g}; usual is {usual:.2g}",
+            f"the weights end at {shrunk:.2g} of the size they started with in one layer",
+        ),
+        suspicion=0.85 if beyond > 1 else 0.4 if beyond > TIGHT else 0.05,
+        fixes=(Fix("no weight decay", _without),),
+        proven=f"The weight decay of {decay:g} outweighs the data.",
+    )
+
+
 def _without(recipe: Recipe, problem: Problem) -> Recipe:
-    return recipe.replace(penalties=())
+    optimizer = recipe.optimizer
+    return recipe.replace(
+        penalties=(), optimizer=optimizer.replace(weight_decay=0.0) if isinstance(optimizer, AdamW) else optimizer
+    )
