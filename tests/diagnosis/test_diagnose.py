@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 from functools import cache
 
 import numpy as np
@@ -27,6 +28,7 @@ from tests.diagnosis.faulty import (
 from unstuck import (
     SGD,
     Adam,
+    AdamW,
     Constant,
     DataError,
     Dense,
@@ -44,6 +46,10 @@ from unstuck import (
 from unstuck.data import xor
 from unstuck.data.tables import default_names
 from unstuck.diagnosis.diagnose import diagnose
+from unstuck.diagnosis.faults import examine
+from unstuck.diagnosis.finding import LISTED
+from unstuck.diagnosis.measure import measure
+from unstuck.diagnosis.trainings import Clock
 from unstuck.diagnosis.verdict import Diagnosis
 
 STATES = ("learns", "needs longer", "nothing to learn", "overfits", "does not learn")
@@ -78,7 +84,11 @@ def test_rows_out_of_step_are_said_to_be(late):
     X, y = waves(600)
     found = diagnosed(NUMBERS, X, np.roll(y, late))
     assert found.state == "nothing to learn"
-    assert f"out of step by {abs(late)}" in found.verdict
+    assert found.verdict.startswith(f"The rows of X and y are shifted against each other by {abs(late)}")
+    assert "There is nothing to learn" not in str(found)
+    write = found.verdict.partition("With ")[2].partition(" they go together")[0]
+    rows, targets = eval(write, {"X": X, "y": np.roll(y, late)})
+    assert diagnosed(NUMBERS, rows, targets).state == "learns"
 
 
 def test_lopsided_classes_learned_well_are_learned():
@@ -377,6 +387,56 @@ def test_labels_that_contradict_the_rows_around_them_are_why_more_is_not_to_be_h
     assert "of the labels contradict the rows around them" in noisy.verdict
     assert noisy.to_data()["measured"]["label_noise"]["share"] == pytest.approx(0.2, abs=0.06)
     assert "contradict" not in diagnosed(TWO, X, y, epochs=20).verdict
+
+
+def test_no_more_labels_are_said_to_be_wrong_than_the_best_predictions_get_wrong():
+    X, y = quadrants(500)
+    found = diagnosed(TWO, X, flipped(y, 0.3))
+    said = re.search(r"About (\d+)% of the labels", found.verdict)
+    assert said is None or int(said[1]) / 100 <= 1 - found.evidence.problem.in_metric(found.evidence.gain) + 0.005
+
+
+@pytest.mark.parametrize("rows", [3, 80])
+def test_noise_known_by_heart_is_not_called_learning(rows):
+    random = np.random.default_rng(1)
+    noise, labels = random.normal(size=(rows, 40)), np.arange(rows) % 2
+    found = diagnosed(hidden(TWO, Dense(64, "relu")), noise, labels, epochs=200)
+    assert found.verdict.startswith("It fits its training rows: accuracy 1")
+    assert f"With {rows} rows there are too few to hold some out" in found.verdict
+    assert "Nothing is wrong" not in found.verdict
+    for shown in (str(found), found.to_html()):
+        assert "It learns" not in shown
+
+
+def test_the_others_beside_which_a_network_is_said_to_learn_are_the_best_of_the_table():
+    X = quadrants(500)[0]
+    found = diagnosed(TWO, X, (X[:, 0] + X[:, 1] > 0).astype(int))
+    best = found.evidence.problem.in_metric(found.evidence.attainable)
+    assert f"where the best of other learners gets {best:.3g}" in found.verdict
+
+
+def test_r2_that_is_not_counted_below_minus_1_is_shown_as_at_most_that():
+    found = diagnosed(NUMBERS, waves()[0], 1e4 * waves()[1] + 1e6, epochs=2)
+    assert found.evidence.gain == -1
+    assert "r2 ≤ -1," in found.verdict
+
+
+def test_a_loss_that_does_not_go_with_the_output_is_told_of_a_network_that_learns_as_much_as_others():
+    X = np.random.default_rng(7).normal(size=(600, 5))
+    y = np.exp(3 * np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2])
+    found = diagnosed(NUMBERS, X, y, loss="poisson")
+    assert "the Poisson loss is for counts and positive outputs" in found.verdict
+    assert "Nothing is wrong" not in found.verdict
+
+
+def test_a_decay_of_adamw_that_leaves_no_weights_is_the_cause_and_lowered():
+    found = diagnosed(TWO, X, Y, optimizer=AdamW(0.01, weight_decay=100.0))
+    assert (found.findings[0].fault, found.findings[0].certainty) == ("penalty", "proven")
+    assert found.changes == ("optimizer.weight_decay: 100 -> 0",)
+    assert found.findings[0].text == "The weight decay of 100 outweighs the data."
+    usual = measure(TWO.replace(optimizer=AdamW(0.01)), X, Y, Clock(BUDGET))
+    (finding,) = [one for one in examine(usual) if one.fault == "penalty"]
+    assert finding.suspicion < LISTED
 
 
 def test_shuffled_labels_are_said_to_look_shuffled():

@@ -48,7 +48,7 @@ li, p, code { overflow-wrap: anywhere; }
 
 def as_page(diagnosis: Conclusion) -> str:
     """Return the page."""
-    state = shown.STATES[diagnosis.state]
+    state = shown.headline(diagnosis)
     parts = [
         f'<header class="{"learns" if diagnosis.state == "learns" else "fault"}"><h1>{escape(state)}</h1>'
         f"<p>{escape(diagnosis.verdict)}</p></header>",

@@ -61,6 +61,17 @@ class TrialRow:
     plain: bool
 
 
+def headline(diagnosis: Conclusion) -> str:
+    """Return the state in words, or what is true of it more exactly."""
+    evidence = diagnosis.evidence
+    if evidence is not None and diagnosis.gradient is None:
+        if diagnosis.state == "nothing to learn" and evidence.facts.step:
+            return "X and y are shifted against each other"
+        if diagnosis.state == "learns" and not evidence.problem.held_out:
+            return "It fits its training rows"
+    return STATES[diagnosis.state]
+
+
 def metric_name(problem: Problem) -> str:
     """Return the metric as people call it."""
     return METRICS[problem.metric]

@@ -41,7 +41,7 @@ def show(diagnosis: Conclusion, console: Console) -> None:
     from rich.text import Text
 
     colour = COLOURS.get(diagnosis.state, "red")
-    title = Text(f" {shown.STATES[diagnosis.state]} ", style="bold")
+    title = Text(f" {shown.headline(diagnosis)} ", style="bold")
     console.print(Panel(Text(diagnosis.verdict), title=title, title_align="left", border_style=colour, padding=(1, 2)))
     if diagnosis.evidence is not None:
         _section(console, shown.caption(diagnosis), Text(floor_picture(curves(diagnosis), min(console.width, 140))))

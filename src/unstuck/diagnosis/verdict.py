@@ -11,6 +11,7 @@ from unstuck.diagnosis.cure import STRONG, Search
 from unstuck.diagnosis.curves import curves
 from unstuck.diagnosis.evidence import Evidence
 from unstuck.diagnosis.finding import LISTED, Finding
+from unstuck.diagnosis.problem import FEW_ROWS, Problem
 from unstuck.diagnosis.text import as_text
 from unstuck.diagnosis.trials import SURE, Trial
 from unstuck.recipe import Recipe
@@ -18,6 +19,8 @@ from unstuck.recipe import Recipe
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CERTAIN = 0.9
+"""A finding that needs no trial: it is there whatever the network learns."""
 MATTERS = 0.1
 """A cure has to gain at least this share of what can be gained before a network is said to have a fault."""
 
@@ -136,9 +139,7 @@ def _ruled_out(judged: Sequence[Finding], search: Search) -> tuple[str, ...]:
             key=lambda trial: trial.median,
         )
         problem = search.evidence.problem
-        lines.append(
-            f"{finding.fault}: with {best.treatment.text}, {problem.metric} {problem.in_metric(best.median):.3g}"
-        )
+        lines.append(f"{finding.fault}: with {best.treatment.text}, {problem.metric} {_said(problem, best.median)}")
     return tuple(lines)
 
 
@@ -154,8 +155,8 @@ def _verdict(
     at = f", which is what the {floor.name} reaches" if floor is not None else ""
     name = problem.metric.replace("_", " ")
     seen = (
-        f"The loss ends at {evidence.loss:.4g}{at}: {name} {problem.in_metric(evidence.gain):.3g}, where "
-        f"{problem.in_metric(evidence.attainable):.3g} can be reached and a constant gets {problem.constant:.3g}."
+        f"The loss ends at {evidence.loss:.4g}{at}: {name} {_said(problem, evidence.gain)}, where "
+        f"{_said(problem, evidence.attainable)} can be reached and a constant gets {problem.constant:.3g}."
     )
     if cure is None:
         suspect = f"Most suspicious: {listed[0].text}" if listed else "No known fault shows."
@@ -164,26 +165,53 @@ def _verdict(
             return f"{seen} {suspect} But none of the trials made it learn."
         return (
             f"{seen} {suspect} None of the trials made it learn reliably; {best.treatment.text} helps most, "
-            f"to {problem.in_metric(best.median):.3g}."
+            f"to {_said(problem, best.median)}."
         )
-    low, high = (problem.in_metric(gain) for gain in cure.interval)
+    low, high = (_said(problem, gain) for gain in cure.interval)
     said = " ".join(finding.text for finding in causes) or "Several settings at once keep it from learning."
     return (
         f"{seen} {said} With {cure.treatment.text or 'an ordinary network'} it learns: {name} "
-        f"{problem.in_metric(cure.median):.3g} ({low:.3g} to {high:.3g} over {len(cure.after)} fresh seeds)."
+        f"{_said(problem, cure.median)} ({low} to {high} over {len(cure.after)} fresh seeds)."
     )
 
 
 def _healthy(evidence: Evidence, findings: Sequence[Finding], trials: tuple[Trial, ...], seconds: float) -> Diagnosis:
     problem = evidence.problem
     name = problem.metric.replace("_", " ")
-    text = (
-        f"It learns: {name} {problem.in_metric(evidence.gain):.3g}, where strong learners reach "
-        f"{problem.in_metric(evidence.learnable.gain):.3g} and a constant {problem.constant:.3g}. "
-    )
-    text += "Nothing that was tried does much better." if trials else "Nothing is wrong."
+    reached = f"{name} {_said(problem, evidence.gain)}"
+    mismatch = [one.text for one in findings if one.fault == "loss_mismatch" and one.suspicion >= CERTAIN]
+    if not problem.held_out:
+        text = (
+            f"It fits its training rows: {reached}, where a constant gets {problem.constant:.3g}. "
+            f"{_why_none(problem)}, so whether it learns something that holds for others cannot be told. "
+        )
+    else:
+        text = (
+            f"It learns: {reached}, where the best of other learners gets {_said(problem, evidence.attainable)} and a "
+            f"constant {problem.constant:.3g}. "
+        )
+    if mismatch:
+        text += f"But one thing is not as it should be. {mismatch[0]}"
+    elif trials:
+        text += "Nothing that was tried does much better."
+    elif problem.held_out:
+        text += "Nothing is wrong."
+    text = text.rstrip()
     text += _noise(evidence) + _parted(evidence) + _luck(evidence, trials)
     return Diagnosis("learns", text, (), trials, None, evidence, (), seconds)
+
+
+def _why_none(problem: Problem) -> str:
+    """Say why no rows are held out."""
+    if len(problem) < FEW_ROWS:
+        return f"With {len(problem)} rows there are too few to hold some out"
+    return "Most of the rows are repetitions of others, so that none were held out"
+
+
+def _said(problem: Problem, gain: float) -> str:
+    """Return the metric's value for a gain. R2 is not counted below -1."""
+    value = problem.in_metric(gain)
+    return "≤ -1" if problem.metric == "r2" and value <= -1 else f"{value:.3g}"
 
 
 def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) -> Diagnosis:
@@ -204,17 +232,28 @@ def _nothing(evidence: Evidence, findings: Sequence[Finding], seconds: float) ->
     if facts.target_spread == 0:
         text = "The target is the same in every row, as integers divided by integers may leave it."
     elif facts.step:
-        text = f"The rows of X and y are out of step by {abs(facts.step)}: shifted, they do go together."
+        text = _shifted(facts.step)
     nothing = Finding("nothing_to_learn", text, tuple(numbers), 0.95)
     name = problem.metric.replace("_", " ")
+    begin = "As they are, the network" if facts.step else "It"
     verdict = (
-        f"{text} It gets the {name} {problem.in_metric(evidence.gain):.3g}, a constant {problem.constant:.3g}, and "
+        f"{text} {begin} gets the {name} {_said(problem, evidence.gain)}, a constant {problem.constant:.3g}, and "
         "neither gradient boosting, nearest neighbours nor an ordinary network do better on rows they have not seen."
     )
     listed = (*constant, nothing)
     if constant:
         verdict = f"{constant[0].text} {verdict}"
     return Diagnosis("nothing to learn", verdict, listed, (), None, evidence, (), seconds)
+
+
+def _shifted(step: int) -> str:
+    """Say that targets come so many rows later than their rows, and what to write."""
+    rows = abs(step)
+    where, write = (f"+ {rows}", f"X[:-{rows}], y[{rows}:]") if step > 0 else (f"- {rows}", f"X[{rows}:], y[:-{rows}]")
+    return (
+        f"The rows of X and y are shifted against each other by {rows}: the target of row i of X is in row i {where} "
+        f"of y. With {write} they go together."
+    )
 
 
 def _noise(evidence: Evidence) -> str:
@@ -224,7 +263,9 @@ def _noise(evidence: Evidence) -> str:
         return ""
     if problem.in_metric(evidence.gain) < 1 - noise.share - 2 * noise.error:
         return ""
-    return f" About {noise.share:.0%} of the labels contradict the rows around them: more is hardly to be had."
+    wrong = 1 - problem.in_metric(max(evidence.gain, evidence.attainable))
+    share = min(noise.share, wrong)  # what somebody gets right contradicts nothing
+    return f" About {share:.0%} of the labels contradict the rows around them: more is hardly to be had."
 
 
 def _parted(evidence: Evidence) -> str:

@@ -32,7 +32,10 @@ def examine(evidence: Evidence) -> Finding | None:
             wrong = f"{loss.kind} is for classes, and these targets are numbers between {Y.min():.3g} and {Y.max():.3g}"
             suspicion = 0.5
     elif loss.kind == "poisson" and (Y.min() < 0 or not isinstance(f, Exponential | Softplus)):
-        wrong = f"the Poisson loss is for counts and positive outputs; here are {f.kind} and targets from {Y.min():.3g}"
+        wrong = (
+            "the Poisson loss is for counts and positive outputs, which exponential gives; "
+            f"here are {f.kind} and targets from {Y.min():.3g}"
+        )
     elif loss.kind == "hinge" and (not np.isin(Y, (-1, 1)).all() or isinstance(f, Sigmoid | Softmax)):
         wrong = f"the hinge loss is for targets -1 and 1 and linear outputs; the output is {f.kind}"
     elif isinstance(f, Softmax) and several and evidence.problem.classes is None and not sums:
