@@ -15,12 +15,14 @@ COLUMN = np.arange(80.0)
 
 
 def of_numbers(X, y=COLUMN):
-    problem = Problem.of(NUMBERS, X, y)
+    recipe = NUMBERS.replace(layers=[*NUMBERS.layers[:-1], Dense(y.size // len(y))])
+    problem = Problem.of(recipe, X, y)
     return facts(problem, problem.X, problem.y.reshape(len(problem.y), -1))
 
 
 def of_classes(X, y):
-    problem = Problem.of(TWO, X, y)
+    several = TWO.replace(layers=[Dense(len(np.unique(y)), "softmax")], loss="categorical_crossentropy")
+    problem = Problem.of(TWO if len(np.unique(y)) == 2 else several, X, y)
     return facts(problem, problem.X, np.unique(problem.y, return_inverse=True)[1][:, None])
 
 
