@@ -295,7 +295,7 @@ def test_a_gradient_that_is_one_call_late() -> None:
 
 
 def test_a_gradient_that_is_not_finite() -> None:
-    subject = HandWritten({"w": 1.0}, loss=lambda p: 1.0, gradient=lambda p: {"w": np.nan})
+    subject = HandWritten({"w": 1.0}, loss=lambda p: p["w"] ** 2, gradient=lambda p: {"w": np.nan})
     with pytest.raises(SubjectError, match="not finite at the start"):
         explain_gradient(subject)
 
