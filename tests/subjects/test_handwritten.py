@@ -323,3 +323,9 @@ def test_an_object_whose_backward_pass_makes_the_update(network):
     subject = HandWritten.of_object(network(), loss="loss", gradient="backward", data=(X, y))
     with pytest.raises(SubjectError, match=r"it updates W itself\. Let it return the gradients"):
         subject.gradient(subject.w)
+
+
+def test_data_that_cannot_be_copied_are_refused():
+    kept = np.array([memoryview(b"ab"), None], dtype=object)
+    with pytest.raises(SubjectError, match=r"data\[1\] cannot be copied \(TypeError: .*memoryview"):
+        HandWritten({"w": 1.0}, loss=lambda p, X, y: p["w"] ** 2, data=(np.ones(2), kept))

@@ -292,6 +292,9 @@ def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
         raise SubjectError(
             f"data must be what the functions get after the parameters, as a tuple: data=(X, y); got {got}"
         )
+    for k, part in enumerate(data):
+        if not isinstance(part, np.ndarray) or part.dtype == object:
+            _check_copies(part, f"data[{k}]")
     if per_row is None:
         return tuple(data)
     rows = [len(part) if np.ndim(part) else None for part in data]
@@ -301,6 +304,16 @@ def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
             "of each"
         )
     return tuple(data)
+
+
+def _check_copies(part: Any, name: str) -> None:
+    try:
+        copy.deepcopy(part)
+    except Exception as error:
+        raise SubjectError(
+            f"{name} cannot be copied ({type(error).__name__}: {error}), and your functions get copies, as they may "
+            "change what they are given; give arrays of numbers"
+        ) from None
 
 
 def _differ(now: Any, was: Any) -> bool:
