@@ -110,9 +110,8 @@ class HandWritten:
             seed: as above.
             per_row: as above, where the methods take one row at a time, x and y.
         """
-        rows = _checked(data, per_row)
-        first = rows if per_row is None else tuple(part[0] for part in rows)
-        found = functions_of(network, loss, gradient, parameters, gradients, predict, first)
+        first_call = _of_first_call(_checked(data, per_row), per_row)
+        found = functions_of(network, loss, gradient, parameters, gradients, predict, first_call)
         return cls(
             found.parameters,
             loss=found.loss,
@@ -255,9 +254,8 @@ class HandWritten:
             if function is None:
                 continue
             data = copy.deepcopy(self.data)
-            first = data if self.per_row is None else tuple(part[0] for part in data)
             structure = self._fresh(w)
-            self._call(function, name, structure, *first)
+            self._call(function, name, structure, *_of_first_call(data, self.per_row))
             found = self.layout.changed(structure, w)
             found += [
                 f"data[{k}]" for k, (now, was) in enumerate(zip(data, self.data, strict=True)) if _differ(now, was)
@@ -304,6 +302,11 @@ def _checked(data: Any, per_row: str | None) -> tuple[Any, ...]:
             "of each"
         )
     return tuple(data)
+
+
+def _of_first_call(data: tuple[Any, ...], per_row: str | None) -> tuple[Any, ...]:
+    """Return what the functions get at their first call: all data, or the first row of each."""
+    return data if per_row is None else tuple(part[0] for part in data)
 
 
 def _check_copies(part: Any, name: str) -> None:
