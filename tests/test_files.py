@@ -109,7 +109,7 @@ def test_one_folder_may_be_new_and_a_tree_is_a_mistyped_path(tmp_path):
         check_writable(tmp_path / "new" / "newer" / "file")
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="Linux")
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc, where no file can be made, is Linux's")
 def test_a_folder_that_takes_no_files_whatever_its_rights(monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: True)
     with pytest.raises(FileError, match=r"cannot write /proc/x\.html: "):
