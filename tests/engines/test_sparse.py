@@ -11,6 +11,7 @@ RANDOM = np.random.default_rng(0)
 ROWS, COLUMNS = 200, 500
 ONE_HOT = np.eye(COLUMNS)[RANDOM.integers(0, COLUMNS, (ROWS, 20))].sum(axis=1)
 HALF_DENSE = np.where(np.arange(ROWS)[:, None] < ROWS // 2, RANDOM.normal(size=(ROWS, COLUMNS)) / 9, ONE_HOT)
+DENSE = RANDOM.normal(size=(ROWS, COLUMNS))
 EMPTY_COLUMNS = np.where(np.arange(COLUMNS) % 3, 0, ONE_HOT)
 y = np.sin(ONE_HOT @ RANDOM.normal(size=COLUMNS))
 
@@ -18,6 +19,7 @@ WIDE = [Dense(150, "relu"), Dense(1)]
 DROPPED = [Dense(150, "relu"), Dropout(0.6), Dense(130, "relu"), Dropout(0.5), Dense(140, "tanh"), Dense(1)]
 DROPPED_INPUT = [Dropout(0.8), Dense(150, "tanh"), Dropout(0.7), Dropout(0.2), Dense(150), Dense(1)]
 SIGMOIDS = [Dense(150, "sigmoid"), Dropout(0.8), Dense(130, "sigmoid"), Dropout(0.7), Dense(140, "tanh"), Dense(1)]
+OUTPUTS = [Dense(150, "relu"), Dropout(0.5), Dense(40)]
 SHAPES = {"wide": WIDE, "dropped": DROPPED, "dropped input": DROPPED_INPUT, "sigmoids": SIGMOIDS}
 
 
@@ -38,15 +40,22 @@ def test_as_the_reference(X: np.ndarray, layers: list, batch: int | str, precisi
     np.testing.assert_allclose(native.history["loss"], reference.history["loss"], rtol=tolerance)
 
 
-@pytest.mark.parametrize("layers", [WIDE, DROPPED], ids=["wide", "dropped"])
-def test_threads_change_no_bit(layers: list, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = []
-    for threads in ("1", "2", "3"):
-        monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        run = trained("native", ONE_HOT, layers, "float32", batch_size=128, optimizer=Adam(), penalties=[L2(0.01)])
-        found.append(run.final_parameters)
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+@pytest.mark.parametrize("layers", [*SHAPES.values(), OUTPUTS], ids=[*SHAPES, "outputs"])
+@pytest.mark.parametrize("X", [ONE_HOT, DENSE], ids=["one-hot", "dense"])
+def test_threads_change_no_bit(X: np.ndarray, layers: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = y if layers[-1] == Dense(1) else np.outer(y, np.arange(40.0))
+    for options in (
+        {"batch_size": 128, "optimizer": Adam(), "penalties": [L2(0.01)]},
+        {"batch_size": 48, "optimizer": Adam(), "clip_norm": 0.1},
+        {"batch_size": "full", "optimizer": SGD(0.01) if any(isinstance(d, Dropout) for d in layers) else "lbfgs"},
+    ):
+        recipe = Recipe(layers, loss="squared_error", epochs=3, precision="float32", **options)
+        found = []
+        for threads in ("1", "2", "3", "4"):
+            monkeypatch.setenv("OMP_NUM_THREADS", threads)
+            found.append(train(recipe, X, target, engine="native", progress=False).final_parameters)
+        for other in found[1:]:
+            np.testing.assert_array_equal(found[0], other)
 
 
 def test_batches_in_slabs() -> None:

@@ -53,7 +53,7 @@ void products_of_entries() {
                             entries.take(chunk, from, &(rows = {}));
                             continue;
                         }
-                        const bool here = rows.list(x.data(), n, columns, from, to);
+                        const bool here = rows.list_if_few(x.data(), n, columns, {from, to});
                         listed &= here;
                         entries.take(chunk, from, here ? &rows : nullptr);
                         CHECK(here || share > 0);
@@ -62,22 +62,27 @@ void products_of_entries() {
                                           bias.data() + p * P, dense.data() + p * n * P);
                         std::size_t finished = 0;
                         if (here)
-                            rows.times_panels(b.data(), columns, count, bias.data(), sparse.data(), n * P,
+                            rows.times_panels(b.data(), columns, 0, count, bias.data(), sparse.data(), n * P,
                                               [&](std::size_t p) { CHECK(p == finished++); });
                         CHECK(finished == (here ? count : 0));
                     }
                     CHECK(entries.complete() == listed);
                     if (!listed) continue;
                     CHECK(dense == sparse);
-                    const auto delta = at_random<T>(n * P, 1);
-                    std::vector<T> g(columns * P), expected(g);
-                    const auto keep = [](std::vector<T> &into) {
-                        return [&into](std::size_t i, std::size_t rows, const T *products) {
-                            std::copy_n(products, rows * P, into.data() + i * P);
-                        };
+                    const auto delta = at_random<T>(together * n * P, 1);
+                    std::vector<T> g(together * columns * P), expected(g);
+                    for (std::size_t p = 0; p < together; ++p)
+                        multiply_columns(x.data(), n * P, columns, n, delta.data() + p * n * P,
+                                         [&](std::size_t i, std::size_t rows, const T *products) {
+                                             std::copy_n(products, rows * P, &expected[(p * columns + i) * P]);
+                                         });
+                    const auto keep = [&](std::size_t p, std::size_t i, std::size_t rows, const T *products) {
+                        std::copy_n(products, rows * P, &g[(p * columns + i) * P]);
                     };
-                    multiply_columns(x.data(), n * P, columns, n, delta.data(), keep(expected));
-                    entries.times_panel(delta.data(), keep(g));
+                    entries.template times_panels<together>(delta.data(), n * P, keep);
+                    CHECK(g == expected);
+                    std::fill(g.begin(), g.begin() + columns * P, T(0));
+                    entries.template times_panels<1>(delta.data(), n * P, keep);
                     CHECK(g == expected);
                 }
 }
@@ -94,7 +99,7 @@ void entries_beyond_the_last_column() {
     std::vector<T> x(panels<T>(columns) * n * P);
     for (std::size_t r = 0; r < n; ++r) std::fill_n(x.end() - (n - r) * P + 1, P - 1, T(1));
     RowEntries<T> rows;
-    CHECK(rows.list(x.data(), n, columns, 0, n));
+    CHECK(rows.list_if_few(x.data(), n, columns, {0, n}));
     rows.for_each([](std::size_t, const Entry<T> &) { CHECK(false); });
 }
 
@@ -108,8 +113,8 @@ TEST(what_is_not_mostly_zero_is_not_listed) {
     if (!runs_here()) return;
     constexpr std::size_t P = panel<float>;
     RowEntries<float> rows;
-    CHECK(!rows.list(std::vector<float>(20 * P, 1).data(), 20, P, 0, 20));
-    CHECK(rows.list(std::vector<float>(20 * P, 0).data(), 20, P, 0, 20));
+    CHECK(!rows.list_if_few(std::vector<float>(20 * P, 1).data(), 20, P, {0, 20}));
+    CHECK(rows.list_if_few(std::vector<float>(20 * P, 0).data(), 20, P, {0, 20}));
 }
 
 }  // namespace

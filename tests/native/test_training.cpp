@@ -203,6 +203,9 @@ TEST(small_trainings_in_single) {
     all_small_trainings<float>(2e-3);
 }
 TEST(a_training_large_enough_for_threads) {
-    for (int threads : {1, 2, 3})
+    for (int threads : {1, 2, 3}) {  // by chunks of rows; and layer by layer
         train_and_compare<double>({{60, 70, 30, 4}, true, Optimizer::adam, 330, 150, 5, 0.01, threads}, 1e-11);
+        train_and_compare<double>({{300, 70, 50, 4}, true, Optimizer::adam, 130, 60, 5, 0.01, threads}, 1e-11);
+        train_and_compare<double>({{300, 70, 50, 20}, false, Optimizer::momentum, 130, 60, 5, 0.01, threads}, 1e-11);
+    }
 }

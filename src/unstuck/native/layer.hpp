@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <type_traits>
+#include <vector>
 
 #include "buffer.hpp"
 #include "kernels.hpp"
+#include "mini_batch.hpp"
 #include "plan.hpp"
 #include "sparse.hpp"
 
@@ -27,11 +29,12 @@ struct Layer {
     Buffer<T> z, a, delta;                     // (n, outputs)
     Buffer<T> factor;                          // of a Dropout layer: mask / (1 - rate)
     bool zeros_in = false, zeros_out = false;  // whether many may be in the input, and in delta
-    ColumnEntries<T> entries;                  // of the input, where there may be many zeros
+    std::vector<ColumnEntries<T>> entries;     // of the input, where there may be many zeros; or each member's
     Buffer<T> transposed;                      // W^T of a layer of many outputs, kept up to date for delta W^T
 
     std::size_t weight_panels() const { return panels<T>(few ? inputs : outputs); }
     std::size_t panel_rows() const { return few ? outputs : inputs; }
+    Stretch all_panels() const { return {0, panels<T>(outputs)}; }
     std::size_t bias_rows() const { return !plan.has_bias ? 0 : few ? 1 : weight_panels(); }
 
     void reserve(std::size_t n, bool with_z) {

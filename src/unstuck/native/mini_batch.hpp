@@ -8,6 +8,11 @@
 
 namespace unstuck {
 
+// Rows, or panels, from one up to another.
+struct Stretch {
+    std::size_t from, to;
+};
+
 // A mini-batch, and the slab of its rows under way: n rows from `first` on, of `order` or as they are.
 template <class T>
 struct MiniBatch {

@@ -1,9 +1,10 @@
 // Training on panels: forward, backward and update, with the parameters in panel layout from the first step to the
 // last.
 //
-// A step has two parts. In the first the threads take chunks of rows and carry each forward and backward; in the second
-// they take panels of the weights, for each of which one thread computes the gradient and, block by block while it is
-// in the cache, the update. What is summed over rows is summed in their order, so the number of threads changes no bit.
+// A step has two parts. In the first all rows go forward and back, and the threads have either some of the rows each, or
+// some of the panels of each layer in turn; in the second they take panels of the weights, for each of which one thread
+// computes the gradient and, block by block while it is in the cache, the update. What is summed over rows is summed in
+// their order, so the number of threads changes no bit.
 #pragma once
 
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -20,11 +22,11 @@
 #include "functions.hpp"
 #include "interface.hpp"
 #include "layer.hpp"
-#include "masks.hpp"
 #include "mini_batch.hpp"
 #include "optimizers.hpp"
 #include "output_losses.hpp"
 #include "panels.hpp"
+#include "passes.hpp"
 #include "penalties.hpp"
 #include "shares.hpp"
 #include "signals.hpp"
@@ -136,9 +138,14 @@ class PanelTrainer final : public Trainer<T> {
 
     using Batch = MiniBatch<T>;
 
+    // Items whose gradients are computed together.
+    struct Group {
+        std::size_t first, count;
+    };
+
     struct Scratch {
         Buffer<T> outputs;
-        RowEntries<T> entries;
+        RowList<T> list;
     };
 
     struct Run {
@@ -146,22 +153,27 @@ class PanelTrainer final : public Trainer<T> {
             bool observed = false)
             : purpose(purpose),
               members(trainer.row_flops_ * batch_rows < flops_for_threads ? 1 : std::max(1, threads)),
+              by_layer(purpose != Purpose::outputs && trainer.goes_by_layer(batch_rows, members)),
               slab(purpose == Purpose::outputs ? trainer.rows_to_evaluate(members) : slab_rows),
               team(members) {
             batch.rows = &rows;
             batch.keeps_z = observed;
             batch.goes_back = purpose != Purpose::outputs;
             trainer.reserve(batch_rows, *this);
-            gradients.deal(members, trainer.owners(members));
-            updates.deal(members, trainer.owners(members));
+            std::vector<std::size_t> each(members);
+            std::iota(each.begin(), each.end(), 0);
+            panels.deal(members, each);
+            trainer.deal(gradients, updates, members);
         }
+        Stretch chunk(std::size_t c) const { return {batch.n * c / chunks, batch.n * (c + 1) / chunks}; }
         const Purpose purpose;
         const int members;       // wanted; what is cut for them does not depend on how many there are
+        const bool by_layer;     // or by chunks of rows
         const std::size_t slab;  // rows whose activations are kept at a time
         Team team;
         Batch batch;
         std::size_t chunks = 0;
-        Shares rows, gradients, updates;  // chunks; and items, twice
+        Shares rows, panels, gradients, updates;  // chunks; a layer's panels; groups of items; and items
         double cost = 0;
         bool stop = false;
         // of outputs only
@@ -189,19 +201,12 @@ class PanelTrainer final : public Trainer<T> {
     void work(Run &run, Team::Member &me) {
         const bool gradients = run.purpose != Purpose::outputs;
         while (me.stays() && !run.stop) {
-            run.rows.work(me.number, [&](std::size_t c) {
-                const std::size_t from = run.batch.n * c / run.chunks, to = run.batch.n * (c + 1) / run.chunks;
-                Scratch &mine = scratch_[me.number];
-                forward(run.batch, c, from, to, mine.entries);
-                loss_(run.batch, *layers_.back(), from, to, mine.outputs, row_costs_.data() + run.batch.done);
-                if (gradients)
-                    backward(run.batch, from, to, mine.entries);
-                else
-                    hand_over(run, c, from, to);
-            });
-            me.meet();
+            if (run.by_layer)
+                layer_by_layer(run, me);
+            else
+                chunk_by_chunk(run, me);
             if (gradients) {
-                run.gradients.work(me.number, [&](std::size_t k) { gradient_of(run, k); });
+                run.gradients.work(me.number, [&](std::size_t k) { gradients_of(run, k, me.number); });
                 if (by_norm_ && run.purpose == Purpose::update && run.batch.is_last()) {
                     me.meet([&] { run.shrink = shrink_factor(); });
                     run.updates.work(me.number, [&](std::size_t k) { update_of(run, items_[k]); });
@@ -211,11 +216,106 @@ class PanelTrainer final : public Trainer<T> {
         }
     }
 
-    // Who has which item: of each layer about the same.
-    std::vector<std::size_t> owners(std::size_t members) const {
-        std::vector<std::size_t> found;
-        for (const auto &item : items_) found.push_back(item.panel * members / item.layer->weight_panels());
-        return found;
+    // Rows are carried through all layers, chunk by chunk: activations stay in the cache, all weights come to it.
+    void chunk_by_chunk(Run &run, Team::Member &me) {
+        const Batch &batch = run.batch;
+        Scratch &mine = scratch_[me.number];
+        run.rows.work(me.number, [&](std::size_t c) {
+            const Stretch rows = run.chunk(c);
+            if (!passes_.lists_x()) passes_.gather(batch, rows);
+            for (auto &layer : layers_) {
+                passes_.list_input(*layer, batch, c, rows, mine.list);
+                passes_.forward(*layer, batch, rows, layer->all_panels(), mine.list);
+            }
+            loss_(batch, *layers_.back(), rows.from, rows.to, mine.outputs, row_costs_.data() + batch.done);
+            if (run.purpose == Purpose::outputs) return hand_over(run, c, rows.from, rows.to);
+            for (std::size_t k = layers_.size(); k-- > 0;) {
+                if (!layers_[k]->sends_back) continue;
+                passes_.list_delta(*layers_[k], batch, rows, mine.list);
+                passes_.backward(k, batch, rows, {0, panels<T>(layers_[k]->inputs)}, mine.list);
+            }
+        });
+        me.meet();
+    }
+
+    // All rows are carried through a layer, then through the next one, each member having some of its panels: weights
+    // stay in a member's cache, and activations are what the others come for. What is listed of them, each lists alone.
+    void layer_by_layer(Run &run, Team::Member &me) {
+        const Batch &batch = run.batch;
+        const Stretch all{0, batch.n};
+        Scratch &mine = scratch_[me.number];
+        const auto of_rows = [&](auto each) {
+            run.rows.work(me.number, [&](std::size_t c) { each(c, run.chunk(c)); });
+            me.meet([&] { run.rows.renew(); });
+        };
+        const auto of_panels = [&](std::size_t columns, auto each) {
+            run.panels.work(me.number, [&](std::size_t part) { each(part_of(panels<T>(columns), part, run.members)); });
+            me.meet([&] { run.panels.renew(); });
+        };
+        if (!passes_.lists_x()) of_rows([&](std::size_t, Stretch rows) { passes_.gather(batch, rows); });
+        const std::size_t last = passes_.last_dense();
+        for (std::size_t k = 0, next; k < last; k = next) {
+            for (next = k + 1; !layers_[next]->plan.is_dense;) ++next;
+            passes_.list_input(*layers_[k], batch, 0, all, mine.list, me.number);
+            of_panels(layers_[k]->outputs, [&](Stretch part) {
+                for (std::size_t j = k; j < next; ++j) passes_.forward(*layers_[j], batch, all, part, mine.list);
+            });
+        }
+        of_rows([&](std::size_t c, Stretch rows) {
+            for (std::size_t k = last; k < layers_.size(); ++k) {
+                passes_.list_input(*layers_[k], batch, c, rows, mine.list);
+                passes_.forward(*layers_[k], batch, rows, layers_[k]->all_panels(), mine.list);
+            }
+            loss_(batch, *layers_.back(), rows.from, rows.to, mine.outputs, row_costs_.data() + batch.done);
+        });
+        for (std::size_t k = last + 1; k-- > 0;) {
+            if (!layers_[k]->sends_back) continue;
+            passes_.list_delta(*layers_[k], batch, all, mine.list);
+            of_panels(layers_[k]->inputs, [&](Stretch part) { passes_.backward(k, batch, all, part, mine.list); });
+        }
+    }
+
+    static Stretch part_of(std::size_t panels, std::size_t part, std::size_t members) {
+        return {(part * panels + members - 1) / members, ((part + 1) * panels + members - 1) / members};
+    }
+
+    // Whether members then have less to come for: activations in place of weights. Every layer but the last must have
+    // panels for all of them, and units that can do without those in other panels.
+    bool goes_by_layer(std::size_t batch_rows, std::size_t members) const {
+        std::size_t weights = 0, activations = 0;
+        for (std::size_t k = 0; k < passes_.last_dense(); ++k) {
+            const Layer<T> &layer = *layers_[k];
+            if (!layer.plan.is_dense) continue;
+            if (layer.few || layer.weight_panels() < members || layer.plan.activation == Activation::softmax)
+                return false;
+            weights += layer.inputs * layer.outputs;
+            activations += batch_rows * layer.outputs;
+        }
+        return members > 1 && weights > activations;
+    }
+
+    // Who has which item: of each layer about the same, the panels of part_of.
+    std::size_t owner(const Item<T> &item, std::size_t members) const {
+        return item.panel * members / item.layer->weight_panels();
+    }
+
+    // Deals out the items, those of a layer with zeros in groups that one member has.
+    void deal(Shares &gradients, Shares &updates, std::size_t members) {
+        std::vector<std::size_t> owners, of_groups;
+        for (const auto &item : items_) owners.push_back(owner(item, members));
+        groups_.clear();
+        for (std::size_t k = 0; k < items_.size(); ++k) {
+            const bool joins = k > 0 && items_[k].panel > 0 && items_[k].layer->zeros_in &&
+                               owners[k] == owners[k - 1] && groups_.back().count < together;
+            if (joins) {
+                ++groups_.back().count;
+            } else {
+                groups_.push_back({k, 1});
+                of_groups.push_back(owners[k]);
+            }
+        }
+        gradients.deal(members, of_groups);
+        updates.deal(members, owners);
     }
 
     void begin_update(Run &run) {
@@ -265,10 +365,11 @@ class PanelTrainer final : public Trainer<T> {
             for (std::size_t c = 0; c < chunks; ++c) owners[c] = c * members / chunks;
             run.rows.deal(members, owners);
         }
-        for (Shares *shares : {&run.rows, &run.gradients, &run.updates}) shares->renew();
+        for (Shares *shares : {&run.rows, &run.panels, &run.gradients, &run.updates}) shares->renew();
         if (run.notes) run.notes->reserve(run.chunks);
         for (auto &layer : layers_)
-            if (layer->zeros_in && batch.goes_back) layer->entries.begin(run.chunks);
+            if (layer->zeros_in && batch.goes_back)
+                for (auto &entries : layer->entries) entries.begin(layer->entries.size() > 1 ? 1 : run.chunks);
     }
 
     void conclude_slab(Run &run) {
@@ -317,96 +418,6 @@ class PanelTrainer final : public Trainer<T> {
         return sum;
     }
 
-    // ---- forward -------------------------------------------------------------------------------------------------
-
-    void forward(const Batch &batch, std::size_t chunk, std::size_t from, std::size_t to, RowEntries<T> &entries) {
-        gather(batch, from, to);
-        const T *x = x_.get();
-        for (auto &layer : layers_) {
-            if (layer->plan.is_dense)
-                forward_dense(*layer, x, batch, chunk, from, to, entries);
-            else if (batch.t >= 0)
-                forward_dropout(*layer, x, batch, from, to);
-            else
-                continue;
-            x = layer->a.get();
-        }
-    }
-
-    // Shuffled rows lie anywhere in memory: they are sent for while those before them are copied.
-    static void fetch(const T *row, std::size_t count) {
-        constexpr std::size_t line = 64 / sizeof(T);
-        for (std::size_t i = 0; i < count; i += line) __builtin_prefetch(row + i);
-    }
-
-    // The rows as panels. What lies beyond the end of a row is the beginning of the next one, and is not looked at but
-    // by a layer of few outputs, which multiplies it by zeros; so there it must be zero.
-    void gather(const Batch &batch, std::size_t from, std::size_t to) {
-        constexpr std::size_t ahead = 4;
-        const auto inputs = static_cast<std::size_t>(plan_.inputs), left_over = inputs % P;
-        const std::size_t whole = panels<T>(inputs) * P, size = batch.rows->count * inputs;
-        const bool clears = left_over != 0 && items_.front().layer->few;
-        for (std::size_t r = from; r < to; ++r) {
-            const std::size_t at = batch.row(r) * inputs;
-            const T *row = batch.rows->X + at;
-            if (r + ahead < to) fetch(batch.rows->X + batch.row(r + ahead) * inputs, inputs);
-            T *to_panel = x_.get() + r * P;
-            if (at + whole <= size)
-                for (std::size_t i = 0; i < inputs; i += P) copy_panel(row + i, to_panel + i * batch.n);
-            else
-                for (std::size_t i = 0; i < inputs; i += P)
-                    std::copy_n(row + i, std::min(P, inputs - i), to_panel + i * batch.n);
-            if (clears) std::fill_n(to_panel + (inputs - left_over) * batch.n + left_over, P - left_over, T(0));
-        }
-    }
-
-    static void copy_panel(const T *from, T *to) {
-        using S = Simd<T>;
-        S::store(to, S::load(from));
-        S::store(to + S::lanes, S::load(from + S::lanes));
-    }
-
-    static void no_finish(std::size_t) {}
-
-    void forward_dense(Layer<T> &layer, const T *x, const Batch &batch, std::size_t chunk, std::size_t from,
-                       std::size_t to, RowEntries<T> &entries) {
-        const std::size_t n = batch.n;
-        const auto f = layer.plan.activation;
-        const T parameter = static_cast<T>(layer.plan.parameter);
-        const T *w = w_.get() + layer.weights, *b = layer.plan.has_bias ? w_.get() + layer.biases : nullptr;
-        T *z = (layer.keeps_z || batch.keeps_z ? layer.z : layer.a).get(), *a = layer.a.get();
-        if (layer.few) {
-            rows_times_few(x, n * P, layer.inputs, from, to, w, layer.outputs, b, z);
-            activate(f, parameter, z + from * P, a + from * P, (to - from) * P);
-        } else {
-            const auto finish = [&](std::size_t p) {
-                const std::size_t at = (p * n + from) * P;
-                activate(f, parameter, z + at, a + at, (to - from) * P);
-            };
-            const bool listed = layer.zeros_in && entries.list(x, n, layer.inputs, from, to);
-            if (layer.zeros_in && batch.goes_back) layer.entries.take(chunk, from, listed ? &entries : nullptr);
-            if (listed)
-                entries.times_panels(w, layer.inputs, layer.weight_panels(), b, z, n * P, finish);
-            else if (f == Activation::relu && z == a)
-                times_panels(x, n, layer.inputs, from, to, w, layer.weight_panels(), b, a, no_finish, Rectified<T>{});
-            else
-                times_panels(x, n, layer.inputs, from, to, w, layer.weight_panels(), b, z, finish);
-        }
-        const bool with_loss = &layer == layers_.back().get() && loss_.computes_softmax();
-        if (f == Activation::softmax && !with_loss)
-            for_rows<T>(layer.outputs, n, from, to, [&](T *row) { softmax_row(row, row, layer.outputs); }, a);
-    }
-
-    void forward_dropout(Layer<T> &layer, const T *x, const Batch &batch, std::size_t from, std::size_t to) {
-        const DropoutFactors<T> factors(layer.plan, plan_.seed);
-        for (std::size_t p = 0; p < panels<T>(layer.outputs); ++p) {
-            const std::size_t at = (p * batch.n + from) * P;
-            T *factor = layer.factor.get() + at, *a = layer.a.get() + at;
-            factors.of_rows(factor, p * P, P, batch.done + from, to - from, static_cast<std::size_t>(batch.t));
-            for (std::size_t j = 0; j < (to - from) * P; ++j) a[j] = x[at + j] * factor[j];
-        }
-    }
-
     void hand_over(Run &run, std::size_t c, std::size_t from, std::size_t to) {
         const auto o = static_cast<std::size_t>(plan_.outputs);
         if (run.notes) run.notes->observe(c, from, to, run.batch.n);
@@ -414,92 +425,61 @@ class PanelTrainer final : public Trainer<T> {
             read_row(layers_.back()->a.get(), r, run.batch.n, run.A + run.batch.row(r) * o, o);
     }
 
-    // ---- backward ------------------------------------------------------------------------------------------------
+    // ---- gradient ------------------------------------------------------------------------------------------------
 
-    void backward(const Batch &batch, std::size_t from, std::size_t to, RowEntries<T> &entries) {
-        const std::size_t n = batch.n;
-        for (std::size_t k = layers_.size(); k-- > 0;) {
-            Layer<T> &layer = *layers_[k];
-            if (!layer.plan.is_dense || !layer.sends_back) continue;
-            std::size_t below = k - 1;
-            while (!layers_[below]->plan.is_dense) --below;
-            Layer<T> &receiver = *layers_[below];
-            const auto f = receiver.plan.activation;
-            const T parameter = static_cast<T>(receiver.plan.parameter);
-            const T *w = layer.few ? w_.get() + layer.weights : layer.transposed.get();
-            T *d = receiver.delta.get();
-            const T *a = receiver.a.get(), *z = receiver.keeps_z ? receiver.z.get() : a;
-            const auto finish = [&](std::size_t p) {
-                const std::size_t at = (p * n + from) * P, count = (to - from) * P;
-                for (std::size_t j = below + 1; batch.t >= 0 && j < k; ++j)
-                    times(d + at, layers_[j]->factor.get() + at, count);
-                times_derivative(f, parameter, z + at, a + at, d + at, count);
-            };
-            const std::size_t count = panels<T>(layer.inputs);
-            if (layer.zeros_out && entries.list(layer.delta.get(), n, layer.outputs, from, to))
-                entries.times_panels(w, layer.outputs, count, nullptr, d, n * P, finish);
-            else if (f == Activation::relu && below + 1 == k)
-                times_panels<T>(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, no_finish,
-                                ThroughRelu<T>{a});
-            else
-                times_panels<T>(layer.delta.get(), n, layer.outputs, from, to, w, count, nullptr, d, finish);
-            if (f == Activation::softmax)
-                for_rows<T>(
-                    receiver.outputs, n, from, to, [&](T *a, T *d) { softmax_backward(a, d, receiver.outputs); },
-                    receiver.a.get(), receiver.delta.get());
-        }
-    }
-
-    // The gradient of a panel of W, and of the biases that go with it, and their update unless that has to wait. Of a
-    // gradient only g (block, P) is ever in memory, but where it is wanted, or comes slab by slab.
-    void gradient_of(Run &run, std::size_t k) {
-        const Item<T> &item = items_[k];
-        const Layer<T> &layer = *item.layer;
+    // The gradients of some panels of W, and of the biases that go with them, and their update unless that has to wait.
+    // Of a gradient only g (block, P) is ever in memory, but where it is wanted, or comes slab by slab.
+    void gradients_of(Run &run, std::size_t k, std::size_t member) {
+        const Group &group = groups_[k];
+        const Layer<T> &layer = *items_[group.first].layer;
         const Batch &batch = run.batch;
-        const std::size_t stride = batch.n * P;
-        const T *x = input_of(layer, batch), *delta = layer.delta.get();
-        const T *left = layer.few ? delta : x, *right = (layer.few ? x : delta) + item.panel * stride;
+        const std::size_t stride = batch.n * P, panel = items_[group.first].panel;
+        const T *x = passes_.input_of(layer, batch), *delta = layer.delta.get();
+        const T *left = layer.few ? delta : x, *right = (layer.few ? x : delta) + panel * stride;
         const bool updates = run.purpose == Purpose::update && batch.is_last() && !by_norm_;
         const bool keeps = run.purpose == Purpose::gradient || by_norm_ || !batch.is_last();
-        double cost = 0, square = 0, noted = 0;
-        typename Simd<T>::Vector test{};
-        const auto settle = [&](std::size_t at, T *g, std::size_t count, bool biases) {
+        struct Sums {
+            double cost = 0, square = 0, noted = 0;
+            typename Simd<T>::Vector test{};
+        } all_sums[together];
+        const auto settle = [&](Sums &sums, std::size_t at, T *g, std::size_t count, bool biases) {
             if (!batch.is_first()) add(g, g_.get() + at, count);
-            if (batch.is_last()) cost += penalize(plan_, w_.get() + at, g, count, biases, batch.row_share);
-            test += zero_if_finite(g, count);
-            if (by_norm_) square += square_of_clipped(g, count, static_cast<T>(plan_.clip_value));
-            if (notes_gradients_) noted += square_of_clipped(g, count, std::numeric_limits<T>::infinity());
+            if (batch.is_last()) sums.cost += penalize(plan_, w_.get() + at, g, count, biases, batch.row_share);
+            sums.test += zero_if_finite(g, count);
+            if (by_norm_) sums.square += square_of_clipped(g, count, static_cast<T>(plan_.clip_value));
+            if (notes_gradients_) sums.noted += square_of_clipped(g, count, std::numeric_limits<T>::infinity());
             if (keeps) std::copy_n(g, count, g_.get() + at);
             if (updates) update_stretch(run.moment, run.rule, at, g, count, biases);
         };
-        const auto finish = [&](std::size_t i, std::size_t count, T *g) {
+        const auto finish = [&](std::size_t q, std::size_t i, std::size_t count, T *g) {
+            const Item<T> &item = items_[group.first + q];
             if (layer.few) clear_padding(layer, item.panel, g, count);
-            settle(item.weights() + i * P, g, count * P, false);
+            settle(all_sums[q], item.weights() + i * P, g, count * P, false);
         };
-        if (layer.zeros_in && layer.entries.complete())
-            layer.entries.times_panel(right, finish);
-        else
-            multiply_columns(left, stride, layer.panel_rows(), batch.n, right, finish);
-        if (item.has_biases()) {
-            alignas(64) T g[P];
-            sum_rows(delta + item.panel * stride, batch.n, g);
-            settle(item.biases(), g, P, true);
+        const auto *entries = layer.zeros_in ? &layer.entries[layer.entries.size() > 1 ? member : 0] : nullptr;
+        if (entries && entries->complete()) {
+            if (group.count == together)
+                entries->template times_panels<together>(right, stride, finish);
+            else
+                entries->template times_panels<1>(right, stride, finish);
+        } else
+            for (std::size_t q = 0; q < group.count; ++q)
+                multiply_columns(left, stride, layer.panel_rows(), batch.n, right + q * stride,
+                                 [&](std::size_t i, std::size_t count, T *g) { finish(q, i, count, g); });
+        for (std::size_t q = 0; q < group.count; ++q) {
+            const Item<T> &item = items_[group.first + q];
+            Sums &sums = all_sums[q];
+            if (item.has_biases()) {
+                alignas(64) T g[P];
+                sum_rows(delta + item.panel * stride, batch.n, g);
+                settle(sums, item.biases(), g, P, true);
+            }
+            item_costs_[group.first + q] = sums.cost;
+            item_squares_[group.first + q] = sums.square;
+            item_noted_[group.first + q] = sums.noted;
+            if (Simd<T>::across(sums.test, std::plus<>{}) != 0) finite_gradient_ = false;
+            if (updates) finish_update(item);
         }
-        item_costs_[k] = cost;
-        item_squares_[k] = square;
-        item_noted_[k] = noted;
-        if (Simd<T>::across(test, std::plus<>{}) != 0) finite_gradient_ = false;
-        if (updates) finish_update(item);
-    }
-
-    // The input of a Dense layer: what the layer before it left behind.
-    const T *input_of(const Layer<T> &layer, const Batch &batch) const {
-        const T *x = x_.get();
-        for (const auto &before : layers_) {
-            if (before.get() == &layer) break;
-            if (before->plan.is_dense || batch.t >= 0) x = before->a.get();
-        }
-        return x;
     }
 
     // Beyond the last input lies what the activation makes of zero.
@@ -565,42 +545,19 @@ class PanelTrainer final : public Trainer<T> {
 
     void reserve(std::size_t batch_rows, const Run &run) {
         const std::size_t n = std::min(batch_rows, run.slab);
-        x_.resize(panels<T>(plan_.inputs) * n * P);
         for (auto &layer : layers_) layer->reserve(n, run.batch.keeps_z);
-        expect_zeros(*run.batch.rows, n);
+        passes_.reserve(*run.batch.rows, n);
         for (auto &layer : layers_)
-            if (layer->zeros_in && run.batch.goes_back) layer->entries.reserve(layer->inputs, n);
+            if (layer->zeros_in && run.batch.goes_back) {
+                const bool each_has_own = run.by_layer && layer.get() != layers_[passes_.last_dense()].get();
+                layer->entries.resize(each_has_own ? run.members : 1);
+                for (auto &entries : layer->entries) entries.reserve(layer->inputs, n);
+            }
         if (row_costs_.size() < batch_rows) row_costs_.resize(batch_rows);
         if (run.purpose != Purpose::outputs && (run.purpose == Purpose::gradient || by_norm_ || batch_rows > n))
             g_.resize(size_);
         while (scratch_.size() < static_cast<std::size_t>(run.members))
             scratch_.push_back({loss_.scratch(chunk_rows), {}});
-    }
-
-    // Where products may have few entries to add up: in rows that are mostly zeros, behind ReLU and behind Dropout. The
-    // lists are worth their while if several panels make use of them, and their memory up to a point.
-    void expect_zeros(const Rows<T> &rows, std::size_t n) {
-        constexpr std::size_t worth = 4, most = std::size_t(1) << 26;
-        bool zeros = has_zeros(rows);
-        Layer<T> *before = nullptr;
-        for (auto &layer : layers_) {
-            if (layer->plan.is_dense) {
-                layer->zeros_in = zeros && !layer->few && layer->weight_panels() >= worth && n * layer->inputs <= most;
-                before = layer.get();
-                zeros = false;
-            }
-            zeros = zeros || !layer->plan.is_dense || layer->plan.activation == Activation::relu;
-            if (before) before->zeros_out = zeros && panels<T>(before->inputs) >= worth;
-        }
-    }
-
-    bool has_zeros(const Rows<T> &rows) const {
-        const auto inputs = static_cast<std::size_t>(plan_.inputs);
-        const std::size_t step = rows.count / 64 + 1;
-        std::size_t zeros = 0, numbers = 0;
-        for (std::size_t r = 0; r < rows.count; r += step, numbers += inputs)
-            zeros += std::count(rows.X + r * inputs, rows.X + (r + 1) * inputs, T(0));
-        return zeros > (1 - dense_share) * numbers;
     }
 
     void pack(const T *flat, T *packed) const {
@@ -621,11 +578,13 @@ class PanelTrainer final : public Trainer<T> {
     Moments moments_;
     std::vector<std::unique_ptr<Layer<T>>> layers_;
     std::vector<Item<T>> items_;
+    std::vector<Group> groups_;
     std::size_t size_ = 0;  // of the packed parameters
     double row_flops_ = 0;
     bool by_norm_ = false;
     Shuffle shuffle_;
-    Buffer<T> w_, g_, previous_, x_;
+    Buffer<T> w_, g_, previous_;
+    Passes<T> passes_{plan_, layers_, w_, loss_.computes_softmax()};
     std::array<Buffer<T>, 3> memory_;
     std::vector<Scratch> scratch_;  // a thread's
     std::vector<double> row_costs_, item_costs_, item_squares_, item_noted_;

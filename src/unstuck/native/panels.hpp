@@ -12,12 +12,13 @@
 
 namespace unstuck::UNSTUCK_ISA {
 
-// c[p] = ending(bias + x b[p]) for `count` panels of b; finish(p) is called for each panel while it is in the cache.
+// c[p] = ending(bias + x b[p]) for panels first..last of b; finish(p) is called for each panel while it is in the
+// cache.
 template <class T, class Finish, class Ending = Unchanged<T>>
 void times_panels(const T *x, std::size_t n, std::size_t columns, std::size_t from, std::size_t to, const T *b,
-                  std::size_t count, const T *bias, T *c, Finish finish, Ending ending = {}) {
+                  std::size_t first, std::size_t last, const T *bias, T *c, Finish finish, Ending ending = {}) {
     constexpr std::size_t P = panel<T>;
-    for (std::size_t p = 0; p < count; ++p) {
+    for (std::size_t p = first; p < last; ++p) {
         multiply_rows(x, n * P, columns, from, to, b + p * columns * P, bias ? bias + p * P : nullptr, c, p * n * P,
                       ending);
         finish(p);

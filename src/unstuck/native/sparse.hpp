@@ -9,6 +9,7 @@
 
 #include "buffer.hpp"
 #include "kernels.hpp"
+#include "mini_batch.hpp"
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -20,6 +21,9 @@ namespace unstuck::UNSTUCK_ISA {
 // list them costs the rest.
 constexpr double dense_share = 0.35;
 
+// Panels that share the loading of an entry: more of them and the rows they have do not fit into the caches.
+constexpr int together = 2;
+
 // A number, and where the row of panels that it multiplies begins.
 template <class T>
 struct Entry {
@@ -27,7 +31,7 @@ struct Entry {
     T x;
 };
 
-// Appends the entries among `count` numbers, whole registers of them, the first of which goes with the row at `at`.
+// Appends the entries among `count` numbers, the first of which goes with the row at `at`.
 template <class T>
 Entry<T> *append_entries(const T *x, std::size_t count, std::size_t at, Entry<T> *to) {
     constexpr auto step = static_cast<std::uint32_t>(panel<T>);
@@ -37,7 +41,8 @@ Entry<T> *append_entries(const T *x, std::size_t count, std::size_t at, Entry<T>
         const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
         const __m512i rows = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0) * step;
         for (std::size_t j = 0; j < count; j += 16) {
-            const __m512 numbers = _mm512_loadu_ps(x + j);
+            const auto here = static_cast<__mmask16>(count - j >= 16 ? 0xffff : (1u << (count - j)) - 1);
+            const __m512 numbers = _mm512_maskz_loadu_ps(here, x + j);
             const __mmask16 kept = _mm512_cmp_ps_mask(numbers, _mm512_setzero_ps(), _CMP_NEQ_UQ);
             const __m512i ats = _mm512_add_epi32(rows, _mm512_set1_epi32(static_cast<int>(at + j * step)));
             const __m512i a = _mm512_maskz_compress_epi32(kept, ats);
@@ -77,39 +82,46 @@ class RowEntries {
     static constexpr std::size_t P = panel<T>;
 
   public:
-    // Lists rows from..to of x (n, columns); or none, and says false, where too many of them are not zero.
-    bool list(const T *x, std::size_t n, std::size_t columns, std::size_t from, std::size_t to) {
-        if (!mostly_zero(x, n, columns, from, to)) return false;
-        from_ = from, to_ = to;
+    // Lists some rows of so many columns: place_of(r)(k) is where up to a panel of row r's numbers lie, from the k-th.
+    template <class PlaceOf>
+    void list(std::size_t columns, Stretch rows, PlaceOf place_of) {
+        from_ = rows.from, to_ = rows.to;
         pieces_ = (columns + piece - 1) / piece;
-        list_.resize((to - from) * panels<T>(columns) * P + P);
-        ends_.resize((to - from) * pieces_ + 1);
+        list_.resize((to_ - from_) * panels<T>(columns) * P + P);
+        ends_.resize((to_ - from_) * pieces_ + 1);
         Entry<T> *end = list_.data();
         std::uint32_t *ends = ends_.data();
         *ends++ = 0;
-        for (std::size_t r = from; r < to; ++r)
+        for (std::size_t r = from_; r < to_; ++r) {
+            const auto place = place_of(r);
             for (std::size_t k = 0; k < columns; k += piece) {
-                for (std::size_t j = k; j < std::min(columns, k + piece); j += P)
-                    end = append_entries(x + (j / P * n + r) * P, P, j * P, end);
-                // what fills up the last panel need not be zero: an activation was there
-                while (end != list_.data() && end[-1].at >= columns * P) --end;
+                const std::size_t up_to = std::min(columns, k + piece);
+                for (std::size_t j = k; j < up_to; j += P)
+                    end = append_entries(place(j), std::min(P, up_to - j), j * P, end);
                 *ends++ = static_cast<std::uint32_t>(end - list_.data());
             }
+        }
+    }
+
+    // Lists rows of x (n, columns), which is in panels; or none, and says false, where too many are not zero.
+    bool list_if_few(const T *x, std::size_t n, std::size_t columns, Stretch rows) {
+        if (!mostly_zero(x, n, columns, rows.from, rows.to)) return false;
+        list(columns, rows, [=](std::size_t r) { return [x = x + r * P, n](std::size_t k) { return x + k * n; }; });
         return true;
     }
 
-    // c[r] = bias + sum over k of x(r, k) b[k], for `count` panels of b, which has `rows` rows; c's panels lie `stride`
-    // apart. finish(p) is called for each panel while it is in the cache.
+    // c[r] = bias + sum over k of x(r, k) b[k], for panels first..last of b, which has `rows` rows; c's panels
+    // lie `stride` apart. finish(p) is called for each panel while it is in the cache.
     template <class Finish>
-    void times_panels(const T *b, std::size_t rows, std::size_t count, const T *bias, T *c, std::size_t stride,
-                      Finish finish) const {
-        for (std::size_t p = 0; p < count; p += 2) {
-            const T *first = b + p * rows * P, *first_bias = bias ? bias + p * P : nullptr;
-            if (p + 1 < count)
-                times<2>(first, rows * P, first_bias, c + p * stride, stride);
+    void times_panels(const T *b, std::size_t rows, std::size_t first, std::size_t last, const T *bias, T *c,
+                      std::size_t stride, Finish finish) const {
+        for (std::size_t p = first; p < last; p += together) {
+            const T *panel = b + p * rows * P, *its_bias = bias ? bias + p * P : nullptr;
+            if (p + together <= last)
+                times<together>(panel, rows * P, its_bias, c + p * stride, stride);
             else
-                times<1>(first, rows * P, first_bias, c + p * stride, stride);
-            for (std::size_t q = p; q < std::min(count, p + 2); ++q) finish(q);
+                times<1>(panel, rows * P, its_bias, c + p * stride, stride);
+            for (std::size_t q = p; q < std::min(last, p + together); ++q) finish(q);
         }
     }
 
@@ -135,7 +147,7 @@ class RowEntries {
     }
 
     template <int N>
-    void times(const T *b, std::size_t apart, const T *bias, T *c, std::size_t stride) const {
+    [[gnu::noinline]] void times(const T *b, std::size_t apart, const T *bias, T *c, std::size_t stride) const {
         using S = Simd<T>;
         for (std::size_t q = 0; q < pieces_; ++q)
             for (std::size_t r = from_; r < to_; ++r) {
@@ -189,24 +201,24 @@ class ColumnEntries {
         return std::all_of(chunks_.begin(), chunks_.end(), [](const Chunk &chunk) { return chunk.listed; });
     }
 
-    // g[i][:] = sum over rows r of x(r, i) b[r][:] for one panel of b: finish(i, count, g) is called with the products
-    // of as many columns as a panel of x has, g (count, panel).
-    template <class Finish>
-    void times_panel(const T *b, Finish finish) const {
+    // g[i][:] = sum over rows r of x(r, i) b[r][:] for N panels of b, which lie `apart`: finish(q, i, count, g) is
+    // called with the products of the q-th of them and of as many columns as a panel of x has, g (count, panel).
+    template <int N, class Finish>
+    void times_panels(const T *b, std::size_t apart, Finish finish) const {
         using S = Simd<T>;
-        alignas(64) T g[P * P];
+        alignas(64) T g[N][P * P];
         for (std::size_t i = 0; i < columns_; i += P) {
             const std::size_t count = std::min(P, columns_ - i);
             for (std::size_t k = 0; k < count; ++k) {
-                typename S::Vector sum[1][2] = {};
+                typename S::Vector sum[N][2] = {};
                 for (const Chunk &chunk : chunks_) {
                     const Entry<T> *list = list_.get() + (i + k) * apart_ + chunk.from;
-                    add_entries<T, 1>(list, list + chunk.counts[i + k], b, 0, sum);
+                    add_entries<T, N>(list, list + chunk.counts[i + k], b, apart, sum);
                 }
-                S::store(g + k * P, sum[0][0]);
-                S::store(g + k * P + S::lanes, sum[0][1]);
+                for (int q = 0; q < N; ++q)
+                    for (int half = 0; half < 2; ++half) S::store(g[q] + k * P + half * S::lanes, sum[q][half]);
             }
-            finish(i, count, g);
+            for (int q = 0; q < N; ++q) finish(q, i, count, g[q]);
         }
     }
 
