@@ -106,7 +106,7 @@ class Network:
 
     def start(self) -> Array:
         """Return the parameters before the first update, as the recipe's starts and seed determine them."""
-        w = np.zeros(self.size)
+        w = np.zeros(self.size, self.recipe.precision)
         problems = []
         for layer in self.dense:
             described = self.recipe.layers[layer.index]
@@ -123,7 +123,7 @@ class Network:
                     problems.append((f"layers.{layer.index}.{name}", str(error)))
         if problems:
             raise RecipeError(problems)
-        return w.astype(self.recipe.precision)
+        return w
 
     def on(self, which: str) -> list[slice]:
         """Return where the parameters lie that a penalty is on: "weights", or "all"."""

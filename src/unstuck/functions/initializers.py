@@ -68,7 +68,7 @@ class Normal(Initializer, kind="normal"):
     std: PositiveFloat = 1.0
 
     def sample(self, random: np.random.Generator, shape: Shape, inputs: int, outputs: int) -> Array:
-        return random.normal(0.0, self.std, shape)
+        return self.std * random.standard_normal(shape)
 
 
 class _Scaled(Initializer):
@@ -82,7 +82,7 @@ class _Scaled(Initializer):
         fan = inputs if self.fan == "inputs" else (inputs + outputs) / 2
         std = math.sqrt(self.gain / fan)
         if self.distribution == "normal":
-            return random.normal(0.0, std, shape)
+            return std * random.standard_normal(shape)
         return random.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
 
 
