@@ -140,7 +140,7 @@ class FittedTargets(Description):
                 f"training were {_shown(self.classes)}"
             )
         k = np.array([number[label] for label in labels.tolist()])[of_row]
-        Y = np.eye(len(self.classes))[k] if self.outputs > 1 else k[:, None].astype(np.float64)
+        Y = np.eye(len(self.classes)).take(k, axis=0) if self.outputs > 1 else k[:, None].astype(np.float64)
         return 2 * Y - 1 if self.coding == "signed" else Y
 
     def check_known(self, y: npt.NDArray[Any]) -> None:
