@@ -99,9 +99,6 @@ class TrainerFloat32:
     def gradient_norms(self) -> list[float]:
         """Return the norm of each Dense layer's gradient in the last update of `steps`; empty if it was not noted."""
 
-    def update_norms(self, w: npt.NDArray[Any], previous: npt.NDArray[Any]) -> tuple[list[float], list[float]]:
-        """Return the norms of each Dense layer's part of `previous`, and of w - previous; both vectors are (P,)."""
-
     def cost_and_gradient(
         self,
         X: npt.NDArray[Any],
@@ -119,14 +116,24 @@ class TrainerFloat32:
         weights: npt.NDArray[Any] | None,
         A: npt.NDArray[Any],
         threads: int,
-        slopes: npt.NDArray[np.float64] | None = None,
-        means: npt.NDArray[np.float64] | None = None,
-        spreads: npt.NDArray[np.float64] | None = None,
     ) -> float:
-        """Return the loss of the rows, without penalties, and leave the outputs in A.
+        """Return the loss of the rows, without penalties, and leave the outputs in A."""
 
-        Where they are given, all three, leaves the mean of |f'(z)| of each unit of the Dense layers in `slopes`, and
-        the mean and standard deviation of z of each layer in `means` and `spreads`.
+    def observe(
+        self,
+        X: npt.NDArray[Any],
+        Y: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        A: npt.NDArray[Any],
+        threads: int,
+        w: npt.NDArray[Any],
+        previous: npt.NDArray[Any],
+        flat: npt.NDArray[np.float64],
+    ) -> tuple[float, list[float]]:
+        """Do what `evaluate` does and return the loss and six signals of each Dense layer: see `engines/signals.py`.
+
+        `w` (P,) are the parameters that were loaded and `previous` those before the last update; `flat` has a slope for
+        each Dense layer, below which a unit is saturated. Gradient norms are NaN where that update did not note them.
         """
 
 class TrainerFloat64(TrainerFloat32):

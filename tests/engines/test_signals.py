@@ -40,6 +40,27 @@ def test_both_engines_record_the_gradient_before_clipping_and_with_every_driver(
         np.testing.assert_allclose(native[name], values, rtol=1e-5, atol=1e-9, err_msg=name)
 
 
+def test_both_engines_record_the_same_where_most_units_are_silent() -> None:
+    layers = [Dense(150, "relu", bias_start=Constant(-2.0)), Dense(150, "relu"), Dense(1, "relu")]
+    recipe = Recipe(layers, loss="squared_error", epochs=2, batch_size=64, precision="float64")
+    reference, native = (signals_of(recipe, engine) for engine in ("reference", "native"))
+    for name, values in reference.items():
+        np.testing.assert_allclose(native[name], values, rtol=1e-7, atol=1e-10, err_msg=name)
+
+
+def test_signals_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [Dense(100, "relu"), Dense(60, "tanh"), Dense(1)]
+    recipe = Recipe(layers, loss="squared_error", epochs=2, batch_size=64)
+    recorded = []
+    for threads in (1, 2, 3):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        recorded.append(signals_of(recipe, "native"))
+    for others in recorded[1:]:
+        assert {name: values.tobytes() for name, values in others.items()} == {
+            name: values.tobytes() for name, values in recorded[0].items()
+        }
+
+
 @pytest.mark.parametrize("engine", ["reference", "native"])
 def test_gradient_and_update_are_those_of_the_last_update(engine: str) -> None:
     rate = 0.1

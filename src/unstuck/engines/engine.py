@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -100,14 +100,6 @@ class Failure:
         return f"{self.what} of {self.layer} not finite at step {self.t}"
 
 
-class UnitSignals(NamedTuple):
-    """What evaluation notes: for each Dense layer the mean of |f'(z)| of its units, (o,), and mean and spread of z."""
-
-    slopes: list[Array]
-    means: Array
-    spreads: Array
-
-
 @dataclass
 class Progress:
     """What `steps` did: how many updates, and the failure that ended it."""
@@ -125,9 +117,9 @@ class Engine(Protocol):
 
     Args:
         network: the network.
-        rows: to train on. With a stream of them `cost_and_gradient`, `observe` and `gradient_norms` are not to be had.
+        rows: to train on. With a stream of them `cost_and_gradient` and `observe` are not to be had.
         threads: it may use no more of its own; None leaves the number to it.
-        signals: whether `gradient_norms` will be asked for.
+        signals: whether `observe` will be asked for.
     """
 
     name: str
@@ -151,14 +143,9 @@ class Engine(Protocol):
         """Return the loss, without penalties, and the outputs A (n, o) of any rows, in evaluation mode."""
         ...
 
-    def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
-        """Return what `evaluate` does, and what it notes of the units on the way."""
-        ...
+    def observe(self, descent: Descent, rows: Rows) -> tuple[float, Array, list[float]]:
+        """Return what `evaluate` does of descent.w, and the signals on these rows and of the last update.
 
-    def gradient_norms(self, descent: Descent) -> Array:
-        """Return the norm of each Dense layer's gradient in the last update, before any clipping."""
-        ...
-
-    def update_norms(self, descent: Descent) -> tuple[list[float], list[float]]:
-        """Return the norms of each Dense layer's parameters before the last update, and of that update."""
+        They are those of `signals.py`, one Dense layer after the other.
+        """
         ...

@@ -7,7 +7,6 @@ import os
 import time
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,12 @@ from unstuck import _native
 from unstuck.arrays import Array
 from unstuck.data.sparse import comes_in_parts, is_sparse
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Poll, Progress, Rows, RowStream, UnitSignals
+from unstuck.engines.engine import Descent, Poll, Progress, Rows, RowStream
 from unstuck.engines.reference import evaluate_parts, first_failure
-from unstuck.engines.signals import norms_of_layers
+from unstuck.engines.signals import flat_slopes, norms_of_layers
 from unstuck.functions.optimizers import LBFGS, Optimizer
 from unstuck.functions.penalties import MaxNorm
+from unstuck.history import SIGNALS
 from unstuck.network import DenseLayer, DropoutLayer, Network
 
 POLL_SECONDS = 0.05
@@ -93,33 +93,33 @@ class NativeEngine:
         A = np.empty_like(rows.Y)
         return self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads), A
 
-    def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+    def observe(self, descent: Descent, rows: Rows) -> tuple[float, Array, list[float]]:
         rows = rows.dense()
-        self._trainer.load(np.ascontiguousarray(w), [], 1.0)
-        A, layers = np.empty_like(rows.Y), self._units
-        slopes, means, spreads = np.empty(layers[-1].stop), np.empty(len(layers)), np.empty(len(layers))
-        loss = self._trainer.evaluate(rows.X, rows.Y, rows.weights, A, self._threads, slopes, means, spreads)
-        return loss, A, UnitSignals([slopes[units] for units in layers], means, spreads)
+        self._trainer.load(np.ascontiguousarray(descent.w), [], 1.0)
+        A = np.empty_like(rows.Y)
+        update = descent.w, descent.previous
+        loss, signals = self._trainer.observe(rows.X, rows.Y, rows.weights, A, self._threads, *update, self._flat)
+        if not self._notes_gradients:
+            signals[SIGNALS.index("gradient_norm") :: len(SIGNALS)] = self._gradient_norms(descent)
+        return loss, A, signals
 
     @cached_property
-    def _units(self) -> list[slice]:
-        """Where each Dense layer's units are among those of all."""
-        ends = list(accumulate((layer.outputs for layer in self.network.dense), initial=0))
-        return [slice(begin, end) for begin, end in pairwise(ends)]
+    def _flat(self) -> npt.NDArray[np.float64]:
+        return flat_slopes(self.network)
 
-    def gradient_norms(self, descent: Descent) -> Array:
-        noted = self._trainer.gradient_norms()
-        if not noted and isinstance(self.network.recipe.optimizer, LBFGS):
-            return norms_of_layers(self.network, self.cost_and_gradient(descent.previous)[1])
-        if not noted:  # by a trainer for tiny networks: the panels do the last update once more
-            panels = self._panels = self._panels or self._make_trainer(tiny=False)
-            panels.load(descent.previous, [], 1.0)
-            self._run(descent.t - 1, descent.earlier, np.zeros(1), 0.0, 0, math.inf, panels)
-            noted = panels.gradient_norms()
-        return np.array(noted)
+    @cached_property
+    def _notes_gradients(self) -> bool:
+        """Whether the last update leaves the norms of its gradient: not SciPy's, nor that of a tiny network."""
+        return self._trainer.name == "panels" and not isinstance(self.network.recipe.optimizer, LBFGS)
 
-    def update_norms(self, descent: Descent) -> tuple[list[float], list[float]]:
-        return self._trainer.update_norms(descent.w, descent.previous)
+    def _gradient_norms(self, descent: Descent) -> list[float]:
+        """Return the norm of each Dense layer's gradient in the last update, which is computed once more."""
+        if isinstance(self.network.recipe.optimizer, LBFGS):
+            return norms_of_layers(self.network, self.cost_and_gradient(descent.previous)[1]).tolist()
+        panels = self._panels = self._panels or self._make_trainer(tiny=False)
+        panels.load(descent.previous, [], 1.0)
+        self._run(descent.t - 1, descent.earlier, np.zeros(1), 0.0, 0, math.inf, panels)
+        return panels.gradient_norms()
 
     def _make_trainer(self, tiny: bool = True) -> _native.TrainerFloat32:
         rows = self.rows

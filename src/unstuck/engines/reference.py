@@ -12,8 +12,8 @@ from unstuck.arrays import Array
 from unstuck.data.sparse import comes_in_parts, dense_parts
 from unstuck.engines.backprop import Trace, backward, cost_and_gradient, forward, loss_of
 from unstuck.engines.batches import Batches
-from unstuck.engines.engine import Descent, Engine, Failure, Poll, Progress, Rows, RowStream, UnitSignals
-from unstuck.engines.signals import norms_of_layers
+from unstuck.engines.engine import Descent, Engine, Failure, Poll, Progress, Rows, RowStream
+from unstuck.engines.signals import flat_slopes, norms_of_layers
 from unstuck.functions.losses import Loss
 from unstuck.functions.optimizers import LBFGS
 from unstuck.network import DenseLayer, DropoutLayer, Network
@@ -75,30 +75,33 @@ class ReferenceEngine:
             traces = forward(self.network, w, rows.X)
             return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a
 
-    def observe(self, w: Array, rows: Rows) -> tuple[float, Array, UnitSignals]:
+    def observe(self, descent: Descent, rows: Rows) -> tuple[float, Array, list[float]]:
         rows = rows.dense()
         with np.errstate(all="ignore"):
-            traces = forward(self.network, w, rows.X)
+            traces = forward(self.network, descent.w, rows.X)
+            before = norms_of_layers(self.network, descent.previous)
+            updates = norms_of_layers(self.network, descent.w - descent.previous)
+            ratios = np.where(updates == 0, 0.0, updates / before)
             dense = [
                 (trace.layer.activation, trace.z, trace.a) for trace in traces if isinstance(trace.layer, DenseLayer)
             ]
-            units = UnitSignals(
-                [abs(f.derivative(z, a)).mean(axis=0) for f, z, a in dense],
-                np.array([z.mean(dtype=np.float64) for _, z, _ in dense]),
-                np.array([z.std(dtype=np.float64) for _, z, _ in dense]),
-            )
-            return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a, units
+            signals: list[float] = []
+            columns = dense, flat_slopes(self.network), self._gradient_norms(descent), ratios
+            for (f, z, a), flat, *of_update in zip(*columns, strict=True):
+                slopes = abs(f.derivative(z, a)).mean(axis=0)
+                dead = slopes == 0
+                saturated = (slopes < flat) & ~dead
+                of_z = z.mean(dtype=np.float64), z.std(dtype=np.float64)
+                signals += map(float, (dead.mean(), saturated.mean(), *of_z, *of_update))
+            return loss_of(self.network, traces, rows.Y, rows.weights), traces[-1].a, signals
 
-    def gradient_norms(self, descent: Descent) -> Array:
+    def _gradient_norms(self, descent: Descent) -> Array:
+        """Return the norm of each Dense layer's gradient in the last update, before any clipping."""
         t = descent.t - 1
         batch = self.batches.of_update(t).dense()
         mode = None if isinstance(self.network.recipe.optimizer, LBFGS) else descent.earlier + t
         g = cost_and_gradient(self.network, descent.previous, batch.X, batch.Y, batch.weights, mode)[1]
         return norms_of_layers(self.network, g)
-
-    def update_norms(self, descent: Descent) -> tuple[list[float], list[float]]:
-        update = descent.w - descent.previous
-        return norms_of_layers(self.network, descent.previous).tolist(), norms_of_layers(self.network, update).tolist()
 
     def _update(self, descent: Descent, g: Array, rate: float) -> None:
         recipe, w = self.network.recipe, descent.w

@@ -13,41 +13,28 @@ The first four are measured on the training rows, in evaluation mode, after the 
 
 from __future__ import annotations
 
-import math
+from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from unstuck.arrays import Array
-from unstuck.engines.engine import UnitSignals
 from unstuck.functions.activations import Activation
+from unstuck.history import SIGNALS
 from unstuck.network import Network
 
 FLAT = 0.05
 
 
-class LayerSignals:
-    """The signals of a network by name. What does not change from record to record is worked out once."""
+def signal_names(network: Network) -> list[str]:
+    """Return the names of a network's signals, layer by layer, in the order in which an engine's `observe` has them."""
+    return [f"{name}_{k}" for k, name in product(range(1, len(network.dense) + 1), SIGNALS)]
 
-    def __init__(self, network: Network):
-        names = ("dead", "saturated", "z_mean", "z_spread", "gradient_norm", "update_ratio")
-        self._names = [f"{name}_{k}" for k in range(1, len(network.dense) + 1) for name in names]
-        self._flat = [
-            FLAT * _steepest(layer.activation) if _is_bounded(layer.activation) else 0.0 for layer in network.dense
-        ]
 
-    def of(
-        self, units: UnitSignals, gradient_norms: Array, update_norms: tuple[list[float], list[float]]
-    ) -> dict[str, float]:
-        """Return them for a record, of what an engine says."""
-        signals: list[float] = []
-        before, updates = update_norms
-        layers = zip(units.slopes, units.means.tolist(), units.spreads.tolist(), gradient_norms.tolist(), strict=True)
-        for k, (slopes, mean, spread, norm) in enumerate(layers):
-            dead = len(slopes) - int(np.count_nonzero(slopes))
-            flat = int(np.count_nonzero(slopes < self._flat[k])) - dead if self._flat[k] else 0
-            ratio = updates[k] / before[k] if before[k] else math.inf if updates[k] else 0.0
-            signals += (dead / len(slopes), flat / len(slopes), mean, spread, norm, ratio)
-        return dict(zip(self._names, signals, strict=True))
+def flat_slopes(network: Network) -> npt.NDArray[np.float64]:
+    """Return for each Dense layer the mean of |f'(z)| below which a unit is saturated, 0 where f is not bounded."""
+    activations = [layer.activation for layer in network.dense]
+    return np.array([FLAT * _steepest(f) if _is_bounded(f) else 0.0 for f in activations])
 
 
 def norms_of_layers(network: Network, vector: Array) -> Array:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include <nanobind/nanobind.h>
@@ -135,29 +134,14 @@ std::unique_ptr<Trainer<T>> make(const Plan &plan, const std::string &level) {
     return baseline::make_trainer<T>(plan);
 }
 
-// Of n numbers, whose squares go into several sums in turn: a single one would wait for each addition.
-template <class Number>
-double norm(std::int64_t n, Number number) {
-    constexpr std::int64_t width = 8;
-    double sums[width] = {};
-    std::int64_t k = 0;
-    for (; k + width <= n; k += width) {
-        double values[width];
-        for (std::int64_t j = 0; j < width; ++j) values[j] = number(k + j);
-        for (std::int64_t j = 0; j < width; ++j) sums[j] += values[j] * values[j];
-    }
-    for (; k < n; ++k) sums[0] += static_cast<double>(number(k)) * number(k);
-    return std::sqrt(std::accumulate(sums, sums + width, 0.0));
-}
-
 template <class T>
 class Handle {
   public:
     using Vector = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
     using Matrix = nb::ndarray<const T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
     using ReadOnly = nb::ndarray<const T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-    using Numbers = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-    using Rates = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Numbers = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+    using Outputs = nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
     Handle(const nb::dict &plan, const std::string &level) : plan_(plan_of(plan)), trainer_(make<T>(plan_, level)) {}
 
@@ -183,7 +167,7 @@ class Handle {
     }
 
     Done steps(Matrix X, Matrix Y, std::optional<ReadOnly> weights, std::size_t batch_size, bool shuffled,
-               std::size_t t, std::size_t earlier, Rates rates, double cost_sum, std::size_t rows_seen, double target,
+               std::size_t t, std::size_t earlier, Numbers rates, double cost_sum, std::size_t rows_seen, double target,
                double seconds, int threads, bool notes_gradients) {
         const Use use(*this);
         check(threads);
@@ -215,21 +199,6 @@ class Handle {
         return trainer_->gradient_norms();
     }
 
-    // Of each Dense layer: the norm of its parameters before an update, and that of the update.
-    std::pair<std::vector<double>, std::vector<double>> update_norms(ReadOnly w, ReadOnly previous) const {
-        check(w);
-        check(previous);
-        std::pair<std::vector<double>, std::vector<double>> norms;
-        for (const auto &layer : plan_.layers) {
-            if (!layer.is_dense) continue;
-            const std::int64_t size = layer.outputs * (layer.inputs + layer.has_bias);
-            const T *before = previous.data() + layer.weights, *after = w.data() + layer.weights;
-            norms.first.push_back(norm(size, [&](std::int64_t k) { return before[k]; }));
-            norms.second.push_back(norm(size, [&](std::int64_t k) { return static_cast<T>(after[k] - before[k]); }));
-        }
-        return norms;
-    }
-
     double cost_and_gradient(Matrix X, Matrix Y, std::optional<ReadOnly> weights, Vector gradient, int threads) {
         const Use use(*this);
         check(threads);
@@ -240,25 +209,33 @@ class Handle {
         return trainer_->cost_and_gradient(rows, threads, gradient.data());
     }
 
-    double evaluate(Matrix X, Matrix Y, std::optional<ReadOnly> weights,
-                    nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu> A, int threads,
-                    std::optional<Numbers> slopes, std::optional<Numbers> means, std::optional<Numbers> spreads) {
+    double evaluate(Matrix X, Matrix Y, std::optional<ReadOnly> weights, Outputs A, int threads) {
         const Use use(*this);
-        check(threads);
         const auto rows = rows_of(X, Y, weights);
-        if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
-            throw std::invalid_argument("the outputs have another shape than Y");
-        std::size_t layers = 0, units = 0;
-        for (const auto &layer : plan_.layers)
-            if (layer.is_dense) layers += 1, units += static_cast<std::size_t>(layer.outputs);
-        if (slopes && (slopes->shape(0) != units || !means || means->shape(0) != layers || !spreads ||
-                       spreads->shape(0) != layers))
-            throw std::invalid_argument("signals need a number for each unit, and two for each layer");
-        Signals signals{};
-        if (slopes) signals = {slopes->data(), means->data(), spreads->data()};
+        check(Y, A, threads);
         const WithoutGil released;
         const DenormalsAreZero fast;
-        return trainer_->evaluate(rows, threads, A.data(), slopes ? &signals : nullptr);
+        return trainer_->evaluate(rows, threads, A.data(), nullptr);
+    }
+
+    // Returns the signals beside the loss.
+    std::pair<double, std::vector<double>> observe(Matrix X, Matrix Y, std::optional<ReadOnly> weights, Outputs A,
+                                                   int threads, ReadOnly w, ReadOnly previous, Numbers flat) {
+        const Use use(*this);
+        const auto rows = rows_of(X, Y, weights);
+        check(Y, A, threads);
+        check(w);
+        check(previous);
+        const auto layers =
+            std::count_if(plan_.layers.begin(), plan_.layers.end(), [](const auto &layer) { return layer.is_dense; });
+        if (flat.shape(0) != static_cast<std::size_t>(layers))
+            throw std::invalid_argument("flat has a slope for each Dense layer");
+        std::vector<double> numbers(Signals<T>::of_layer * flat.shape(0));
+        const Signals<T> signals{w.data(), previous.data(), flat.data(), numbers.data()};
+        const WithoutGil released;
+        const DenormalsAreZero fast;
+        const double loss = trainer_->evaluate(rows, threads, A.data(), &signals);
+        return {loss, std::move(numbers)};
     }
 
   private:
@@ -279,6 +256,12 @@ class Handle {
 
     static void check(int threads) {
         if (threads < 1 || threads > most_threads) throw std::invalid_argument("threads must be 1 to 1024");
+    }
+
+    static void check(const Matrix &Y, const Outputs &A, int threads) {
+        check(threads);
+        if (A.shape(0) != Y.shape(0) || A.shape(1) != Y.shape(1))
+            throw std::invalid_argument("the outputs have another shape than Y");
     }
 
     template <class Array>
@@ -314,11 +297,11 @@ void bind(nb::module_ &module, const char *name) {
              "earlier"_a, "rates"_a, "cost_sum"_a, "rows_seen"_a, "target"_a, "seconds"_a, "threads"_a,
              "notes_gradients"_a = false)
         .def("gradient_norms", &Handle<T>::gradient_norms)
-        .def("update_norms", &Handle<T>::update_norms, "w"_a, "previous"_a)
         .def("cost_and_gradient", &Handle<T>::cost_and_gradient, "X"_a, "Y"_a, "weights"_a.none(), "gradient"_a,
              "threads"_a)
-        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a,
-             "slopes"_a = nb::none(), "means"_a = nb::none(), "spreads"_a = nb::none());
+        .def("evaluate", &Handle<T>::evaluate, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a)
+        .def("observe", &Handle<T>::observe, "X"_a, "Y"_a, "weights"_a.none(), "A"_a, "threads"_a, "w"_a, "previous"_a,
+             "flat"_a);
 }
 
 }  // namespace

@@ -39,10 +39,13 @@ struct Done {
     bool failed = false, finite_cost = true, reached = false;
 };
 
-// What evaluation can note of the Dense layers, one after the other: for each unit the mean of |f'(z)| over the rows;
-// for each layer the mean and the standard deviation of z over rows and units.
+// What is wanted of unstuck.engines.signals: `numbers` has a place for those of each Dense layer, one after the other.
+template <class T>
 struct Signals {
-    double *slopes, *means, *spreads;
+    static constexpr std::size_t of_layer = 6;
+    const T *w, *previous;  // after the last update, and before it
+    const double *flat;     // of each Dense layer: the mean of |f'(z)| below which a unit is saturated
+    double *numbers;
 };
 
 template <class T>
@@ -57,7 +60,7 @@ class Trainer {
     virtual std::vector<double> gradient_norms() const { return {}; }
     virtual double cost_and_gradient(const Rows<T> &rows, int threads, T *gradient) = 0;
     // Leaves the outputs in A and returns the loss; notes signals where there is a place for them.
-    virtual double evaluate(const Rows<T> &rows, int threads, T *A, const Signals *signals) = 0;
+    virtual double evaluate(const Rows<T> &rows, int threads, T *A, const Signals<T> *signals) = 0;
 
     double momenta = 1;  // NAdam's product of momenta
 };

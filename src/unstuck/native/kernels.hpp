@@ -40,7 +40,7 @@ void in_blocks(std::size_t from, std::size_t to, Each each) {
 }
 
 // What becomes of a sum before it is stored as entry `at` of a matrix: it stays as it is; a = relu(z); and
-// dL/dz = dL/da relu'(z), where a lies as dL/da does.
+// dL/dz = dL/da relu'(z), where a lies as dL/da does. An ending that observes is shown the sums of a block as well.
 template <class T>
 struct Unchanged {
     using V = typename Simd<T>::Vector;
@@ -86,6 +86,7 @@ void rows_times_panel(const T *a, std::size_t stride, std::size_t k_count, const
             }
         }
     }
+    if constexpr (requires { ending.observe(sum, at); }) ending.observe(sum, at);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
         const std::size_t left = at + r * panel<T>, right = left + S::lanes;

@@ -26,6 +26,7 @@ struct Layer {
     bool sends_back = false;                   // whether dL/dx is wanted
     bool keeps_z = false;                      // whether the way back needs z beside a
     std::size_t weights = 0, biases = 0;       // where they begin in the packed parameters
+    std::size_t first_unit = 0;                // among those of all Dense layers, whose panels are filled up
     Buffer<T> z, a, delta;                     // (n, outputs)
     Buffer<T> factor;                          // of a Dropout layer: mask / (1 - rate)
     bool zeros_in = false, zeros_out = false;  // whether many may be in the input, and in delta

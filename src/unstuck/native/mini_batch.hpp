@@ -23,7 +23,7 @@ struct MiniBatch {
     std::int64_t t = -1;              // the update it is for, which names its dropout masks; -1: evaluation
     double row_share = 1;             // 1 / sum w_r
     double row_scale = 1;             // dL/dl_r = row_scale w_r
-    bool keeps_z = false;             // of all layers
+    bool observed = false;            // for the signals: z of all layers is kept
     bool goes_back = false;           // for its gradient
 
     std::size_t row(std::size_t r) const { return order ? order[first + r] : first + r; }

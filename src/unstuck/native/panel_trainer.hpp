@@ -1,10 +1,10 @@
 // Training on panels: forward, backward and update, with the parameters in panel layout from the first step to the
 // last.
 //
-// A step has two parts. In the first all rows go forward and back, and the threads have either some of the rows each, or
-// some of the panels of each layer in turn; in the second they take panels of the weights, for each of which one thread
-// computes the gradient and, block by block while it is in the cache, the update. What is summed over rows is summed in
-// their order, so the number of threads changes no bit.
+// A step has two parts. In the first all rows go forward and back, and the threads have either some of the rows each,
+// or some of the panels of each layer in turn; in the second they take panels of the weights, for each of which one
+// thread computes the gradient and, block by block while it is in the cache, the update. What is summed over rows is
+// summed in their order, so the number of threads changes no bit.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,6 @@
 #include <limits>
 #include <memory>
 #include <numeric>
-#include <optional>
 #include <thread>
 #include <vector>
 
@@ -121,13 +120,13 @@ class PanelTrainer final : public Trainer<T> {
         return run.cost;
     }
 
-    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals *signals) override {
+    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals<T> *signals) override {
         Run run(*this, rows, threads, rows.count, Purpose::outputs, signals != nullptr);
         run.A = A;
-        if (signals) run.notes.emplace(layers_);
+        if (signals) notes_.begin(run.observed_chunk());
         begin_batch(run, rows.count);
         work_together(run);
-        if (signals) run.notes->report(*signals);
+        if (signals) notes_.report(*signals, gradient_norms());
         return run.cost;
     }
 
@@ -157,7 +156,7 @@ class PanelTrainer final : public Trainer<T> {
               slab(purpose == Purpose::outputs ? trainer.rows_to_evaluate(members) : slab_rows),
               team(members) {
             batch.rows = &rows;
-            batch.keeps_z = observed;
+            batch.observed = observed;
             batch.goes_back = purpose != Purpose::outputs;
             trainer.reserve(batch_rows, *this);
             std::vector<std::size_t> each(members);
@@ -165,7 +164,13 @@ class PanelTrainer final : public Trainer<T> {
             panels.deal(members, each);
             trainer.deal(gradients, updates, members);
         }
-        Stretch chunk(std::size_t c) const { return {batch.n * c / chunks, batch.n * (c + 1) / chunks}; }
+        Stretch chunk(std::size_t c) const {
+            const std::size_t rows = observed_chunk();
+            if (batch.observed) return {c * rows, std::min((c + 1) * rows, batch.n)};
+            return {batch.n * c / chunks, batch.n * (c + 1) / chunks};
+        }
+        // What is noted of rows is summed by chunk, which therefore has the same rows whatever the members.
+        std::size_t observed_chunk() const { return std::min(slab / members, chunk_rows); }
         const Purpose purpose;
         const int members;       // wanted; what is cut for them does not depend on how many there are
         const bool by_layer;     // or by chunks of rows
@@ -178,7 +183,6 @@ class PanelTrainer final : public Trainer<T> {
         bool stop = false;
         // of outputs only
         T *A = nullptr;
-        std::optional<SignalNotes<T>> notes;
         // of updates only
         Steps steps{};
         std::size_t per_epoch = 1;
@@ -228,7 +232,7 @@ class PanelTrainer final : public Trainer<T> {
                 passes_.forward(*layer, batch, rows, layer->all_panels(), mine.list);
             }
             loss_(batch, *layers_.back(), rows.from, rows.to, mine.outputs, row_costs_.data() + batch.done);
-            if (run.purpose == Purpose::outputs) return hand_over(run, c, rows.from, rows.to);
+            if (run.purpose == Purpose::outputs) return hand_over(run, rows);
             for (std::size_t k = layers_.size(); k-- > 0;) {
                 if (!layers_[k]->sends_back) continue;
                 passes_.list_delta(*layers_[k], batch, rows, mine.list);
@@ -357,8 +361,9 @@ class PanelTrainer final : public Trainer<T> {
     void begin_slab(Run &run) {
         Batch &batch = run.batch;
         batch.n = std::min(run.slab, batch.count - batch.done);
-        const std::size_t members = run.members;
-        const std::size_t chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
+        const std::size_t members = run.members, observed = run.observed_chunk();
+        std::size_t chunks = members * ((batch.n + members * chunk_rows - 1) / (members * chunk_rows));
+        if (batch.observed) chunks = (batch.n + observed - 1) / observed;
         if (run.chunks != chunks) {
             run.chunks = chunks;
             std::vector<std::size_t> owners(chunks);
@@ -366,7 +371,7 @@ class PanelTrainer final : public Trainer<T> {
             run.rows.deal(members, owners);
         }
         for (Shares *shares : {&run.rows, &run.panels, &run.gradients, &run.updates}) shares->renew();
-        if (run.notes) run.notes->reserve(run.chunks);
+        if (batch.observed) notes_.reserve(batch.n);
         for (auto &layer : layers_)
             if (layer->zeros_in && batch.goes_back)
                 for (auto &entries : layer->entries) entries.begin(layer->entries.size() > 1 ? 1 : run.chunks);
@@ -374,8 +379,7 @@ class PanelTrainer final : public Trainer<T> {
 
     void conclude_slab(Run &run) {
         Batch &batch = run.batch;
-        for (std::size_t c = 0; run.notes && c < run.chunks; ++c)
-            run.notes->merge(c, batch.n * (c + 1) / run.chunks - batch.n * c / run.chunks);
+        if (batch.observed) notes_.merge(batch.n);
         if (!batch.is_last()) {
             batch.first += batch.n;
             batch.done += batch.n;
@@ -418,10 +422,13 @@ class PanelTrainer final : public Trainer<T> {
         return sum;
     }
 
-    void hand_over(Run &run, std::size_t c, std::size_t from, std::size_t to) {
+    void hand_over(Run &run, Stretch rows) {
         const auto o = static_cast<std::size_t>(plan_.outputs);
-        if (run.notes) run.notes->observe(c, from, to, run.batch.n);
-        for (std::size_t r = from; r < to; ++r)
+        for (auto &layer : layers_)
+            if (run.batch.observed && layer->plan.is_dense && layer->plan.activation == Activation::softmax)
+                for (std::size_t p = 0; p < panels<T>(layer->outputs); ++p)
+                    notes_.observe(*layer, p, rows, run.batch.n);
+        for (std::size_t r = rows.from; r < rows.to; ++r)
             read_row(layers_.back()->a.get(), r, run.batch.n, run.A + run.batch.row(r) * o, o);
     }
 
@@ -535,17 +542,18 @@ class PanelTrainer final : public Trainer<T> {
 
     // ---- memory --------------------------------------------------------------------------------------------------
 
-    // So many at a time: two chunks for each member of the team, or fewer where they are wide.
+    // So many at a time: two chunks for each member of the team, or one, smaller where rows are wide.
     std::size_t rows_to_evaluate(std::size_t members) const {
         constexpr std::size_t numbers = std::size_t(1) << 20, least = 16;
         std::size_t widest = static_cast<std::size_t>(plan_.inputs);
         for (const auto &layer : layers_) widest = std::max(widest, layer->outputs);
-        return members * std::clamp(numbers / widest, least, 2 * chunk_rows);
+        const std::size_t rows = std::clamp(numbers / widest, least, 2 * chunk_rows);
+        return members * (rows - rows % std::min(rows, chunk_rows));
     }
 
     void reserve(std::size_t batch_rows, const Run &run) {
         const std::size_t n = std::min(batch_rows, run.slab);
-        for (auto &layer : layers_) layer->reserve(n, run.batch.keeps_z);
+        for (auto &layer : layers_) layer->reserve(n, run.batch.observed);
         passes_.reserve(*run.batch.rows, n);
         for (auto &layer : layers_)
             if (layer->zeros_in && run.batch.goes_back) {
@@ -584,7 +592,8 @@ class PanelTrainer final : public Trainer<T> {
     bool by_norm_ = false;
     Shuffle shuffle_;
     Buffer<T> w_, g_, previous_;
-    Passes<T> passes_{plan_, layers_, w_, loss_.computes_softmax()};
+    SignalNotes<T> notes_{layers_};
+    Passes<T> passes_{plan_, layers_, w_, notes_, loss_.computes_softmax()};
     std::array<Buffer<T>, 3> memory_;
     std::vector<Scratch> scratch_;  // a thread's
     std::vector<double> row_costs_, item_costs_, item_squares_, item_noted_;

@@ -13,6 +13,7 @@
 #include "masks.hpp"
 #include "mini_batch.hpp"
 #include "panels.hpp"
+#include "signals.hpp"
 #include "sparse.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
@@ -32,8 +33,9 @@ class Passes {
     using Layers = std::vector<std::unique_ptr<Layer<T>>>;
 
   public:
-    Passes(const Plan &plan, const Layers &layers, const Buffer<T> &w, bool softmax_comes_with_loss)
-        : plan_(plan), layers_(layers), w_(w), softmax_comes_with_loss_(softmax_comes_with_loss) {}
+    Passes(const Plan &plan, const Layers &layers, const Buffer<T> &w, SignalNotes<T> &notes,
+           bool softmax_comes_with_loss)
+        : plan_(plan), layers_(layers), w_(w), notes_(notes), softmax_comes_with_loss_(softmax_comes_with_loss) {}
 
     // For up to n of the rows at a time.
     void reserve(const Rows<T> &rows, std::size_t n) {
@@ -174,19 +176,23 @@ class Passes {
         const T parameter = static_cast<T>(layer.plan.parameter);
         const T *x = input_of(layer, batch);
         const T *w = w_.get() + layer.weights, *b = layer.plan.has_bias ? w_.get() + layer.biases : nullptr;
-        T *z = (layer.keeps_z || batch.keeps_z ? layer.z : layer.a).get(), *a = layer.a.get();
+        T *z = (layer.keeps_z || batch.observed ? layer.z : layer.a).get(), *a = layer.a.get();
+        const auto finish = [&](std::size_t p) {
+            const std::size_t at = (p * n + from) * P;
+            activate(f, parameter, z + at, a + at, (to - from) * P);
+            if (batch.observed && f != Activation::softmax) notes_.observe(layer, p, rows, n);
+        };
         if (layer.few) {
             rows_times_few(x, n * P, layer.inputs, from, to, w, layer.outputs, b, z);
-            activate(f, parameter, z + from * P, a + from * P, (to - from) * P);
+            finish(0);
         } else {
-            const auto finish = [&](std::size_t p) {
-                const std::size_t at = (p * n + from) * P;
-                activate(f, parameter, z + at, a + at, (to - from) * P);
-            };
             if (list.made)
                 list.entries.times_panels(w, layer.inputs, some.from, some.to, b, z, n * P, finish);
             else if (f == Activation::relu && z == a)
                 times_panels(x, n, layer.inputs, from, to, w, some.from, some.to, b, a, no_finish, Rectified<T>{});
+            else if (f == Activation::relu && !layer.keeps_z)
+                times_panels(x, n, layer.inputs, from, to, w, some.from, some.to, b, a, no_finish,
+                             notes_.before_relu(layer, rows, n));
             else
                 times_panels(x, n, layer.inputs, from, to, w, some.from, some.to, b, z, finish);
         }
@@ -235,6 +241,7 @@ class Passes {
     const Plan &plan_;
     const Layers &layers_;
     const Buffer<T> &w_;
+    SignalNotes<T> &notes_;
     const bool softmax_comes_with_loss_;
     Buffer<T> x_;
 };

@@ -50,7 +50,7 @@ class RowLanesTrainer final : public Trainer<T> {
         return panels().cost_and_gradient(rows, threads, gradient);
     }
 
-    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals *signals) override {
+    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals<T> *signals) override {
         return panels().evaluate(rows, threads, A, signals);
     }
 

@@ -1,127 +1,202 @@
 // What is noted of the units while rows are evaluated: how steep their activation is where they work, and where their
-// pre-activations lie.
+// pre-activations lie. With the norms of the last update it makes the signals of unstuck.engines.signals.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <vector>
 
+#include "buffer.hpp"
 #include "functions.hpp"
 #include "interface.hpp"
 #include "layer.hpp"
+#include "mini_batch.hpp"
 
 namespace unstuck::UNSTUCK_ISA {
 
-// Each chunk of rows is noted apart from the others, and all of them are put together in their order.
+// Each chunk of rows is noted apart from the others, and all of them are put together in their order. Units lie in
+// panels, as in the layers; what fills up a panel is noted as well, but never reported.
 template <class T>
 class SignalNotes {
     using S = Simd<T>;
     using V = typename S::Vector;
     static constexpr std::size_t P = panel<T>;
 
-    // Of each unit: the sum of |f'(z)|, and of z the mean and the sum of squared deviations from it.
-    struct Units {
-        Units(double *numbers, std::size_t count)
-            : slopes(numbers), means(numbers + count), deviations(numbers + 2 * count) {}
-        double *slopes, *means, *deviations;
+    // Of each unit, over the rows of a chunk: z in the first of them, the sum of |f'(z)|, and the sums of the
+    // deviations from that first z and of their squares. Deviations from what is near the mean let little cancel.
+    struct Sums {
+        Sums(T *numbers, std::size_t count)
+            : first(numbers), slopes(first + count), deviations(slopes + count), squares(deviations + count) {}
+        T *first, *slopes, *deviations, *squares;
+
+        // R rows of some registers of units, from that number on; slope(r, h) is |f'| where z[r][h] is z.
+        template <std::size_t R, std::size_t H, class Slope>
+        [[gnu::always_inline]] void add(std::size_t unit, const V (&z)[R][H], bool begins, Slope slope) const {
+#pragma GCC unroll 2
+            for (std::size_t h = 0; h < H; ++h, unit += S::lanes) {
+                V origin = z[0][h], of_slopes{}, of_deviations{}, of_squares{};
+                if (begins) {
+                    S::store(first + unit, origin);
+                } else {
+                    origin = S::load(first + unit);
+                    of_slopes = S::load(slopes + unit);
+                    of_deviations = S::load(deviations + unit);
+                    of_squares = S::load(squares + unit);
+                }
+#pragma GCC unroll 16
+                for (std::size_t r = 0; r < R; ++r) {
+                    const V deviation = z[r][h] - origin;
+                    of_slopes += slope(r, h);
+                    of_deviations += deviation;
+                    of_squares += deviation * deviation;
+                }
+                S::store(slopes + unit, of_slopes);
+                S::store(deviations + unit, of_deviations);
+                S::store(squares + unit, of_squares);
+            }
+        }
+
+        // All rows of a chunk in a register of units.
+        template <class Derivative>
+        void add_rows(Derivative derivative, std::size_t unit, const T *z, const T *a, std::size_t rows) const {
+            std::size_t row = 0;
+            const auto add_next = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
+                V of_z[R][1];
+                for (std::size_t r = 0; r < R; ++r) of_z[r][0] = S::load(z + (row + r) * P);
+                add(unit, of_z, row == 0, [&](std::size_t r, std::size_t) {
+                    const V slope = derivative(of_z[r][0], S::load(a + (row + r) * P));
+                    return slope < 0 ? -slope : slope;
+                });
+                row += R;
+            };
+            while (row + 8 <= rows) add_next(std::integral_constant<std::size_t, 8>{});
+            while (row < rows) add_next(std::integral_constant<std::size_t, 1>{});
+        }
+    };
+
+    // The ending of a product before ReLU: notes a block of rows while their z is in registers, and keeps none of it.
+    struct BeforeRelu : Rectified<T> {
+        Sums sums;
+        std::size_t unit, stride, begin;  // of the layer; from one panel to the next; where rows begin in a panel
+
+        template <std::size_t R>
+        void observe(const V (&z)[R][2], std::size_t at) const {
+            sums.add(unit + at / stride * P, z, at % stride == begin,
+                     [&](std::size_t r, std::size_t h) { return z[r][h] > 0 ? S::splat(1) : V{}; });
+        }
     };
 
   public:
-    explicit SignalNotes(const std::vector<std::unique_ptr<Layer<T>>> &layers) : layers_(layers) {
-        for (const auto &layer : layers_)
-            if (layer->plan.is_dense) units_ += layer->outputs;
-        sums_.resize(3 * units_);
-    }
+    explicit SignalNotes(const std::vector<std::unique_ptr<Layer<T>>> &layers) : layers_(layers) {}
 
-    void reserve(std::size_t chunks) { of_chunks_.resize(chunks * 3 * units_); }
-
-    // Rows from..to of n, which are chunk number c.
-    void observe(std::size_t c, std::size_t from, std::size_t to, std::size_t n) {
-        const Units noted = of_chunk(c);
-        std::size_t unit = 0;
+    // No row has been noted yet. A chunk has so many, and the last one of a slab perhaps fewer.
+    void begin(std::size_t chunk) {
+        chunk_ = chunk;
+        units_ = rows_ = 0;
         for (const auto &layer : layers_) {
-            if (!layer->plan.is_dense) continue;
-            for (std::size_t k = 0; k < layer->outputs; k += P) {
-                const std::size_t at = (k / P * n + from) * P, count = std::min(P, layer->outputs - k);
-                observe_panel(layer->plan, layer->z.get() + at, layer->a.get() + at, to - from, noted, unit, count);
-                unit += count;
+            layer->first_unit = units_;
+            if (layer->plan.is_dense) units_ += panels<T>(layer->outputs) * P;
+        }
+        slopes_.assign(units_, 0);
+        means_.assign(units_, 0);
+        squares_.assign(units_, 0);
+    }
+
+    // For a slab of n rows.
+    void reserve(std::size_t n) { of_chunks_.resize((n + chunk_ - 1) / chunk_ * 4 * units_); }
+
+    // The rows of a chunk, of n in the slab, in panel p of a layer's z and a.
+    void observe(const Layer<T> &layer, std::size_t p, Stretch rows, std::size_t n) {
+        const std::size_t units = std::min(P, layer.outputs - p * P);
+        with_derivative<T>(layer.plan.activation, static_cast<T>(layer.plan.parameter), [&](auto derivative) {
+            for (std::size_t j = 0; j < units; j += S::lanes) {
+                const std::size_t at = (p * n + rows.from) * P + j;
+                of_chunk(rows.from).add_rows(derivative, layer.first_unit + p * P + j, layer.z.get() + at,
+                                             layer.a.get() + at, rows.to - rows.from);
             }
-        }
+        });
     }
 
-    // The next rows of that many have been noted as chunk c.
-    void merge(std::size_t c, std::size_t rows) {
-        const Units one = of_chunk(c), all = together();
-        const double before = static_cast<double>(rows_), share = static_cast<double>(rows) / (before + rows);
-        for (std::size_t k = 0; k < units_; ++k) {
-            const double difference = one.means[k] - all.means[k];
-            all.slopes[k] += one.slopes[k];
-            all.means[k] += difference * share;
-            all.deviations[k] += one.deviations[k] + difference * difference * before * share;
-        }
-        rows_ += rows;
+    // What notes the rows of a chunk as the product before ReLU ends.
+    BeforeRelu before_relu(const Layer<T> &layer, Stretch rows, std::size_t n) {
+        return {{}, of_chunk(rows.from), layer.first_unit, n * P, rows.from * P};
     }
 
-    void report(const Signals &signals) {
-        const Units all = together();
+    // All n rows of the slab have been noted.
+    void merge(std::size_t n) {
+        for (std::size_t from = 0; from < n; from += chunk_) merge(of_chunk(from), std::min(chunk_, n - from));
+    }
+
+    void report(const Signals<T> &signals, std::vector<double> gradient_norms) {
         const double n = static_cast<double>(rows_);
-        std::size_t unit = 0, number = 0;
+        const double *flat = signals.flat;
+        double *numbers = signals.numbers;
+        gradient_norms.resize(layers_.size(), std::numeric_limits<double>::quiet_NaN());
+        auto gradient_norm = gradient_norms.begin();
         for (const auto &layer : layers_) {
             if (!layer->plan.is_dense) continue;
-            const std::size_t end = unit + layer->outputs;
+            const std::size_t begin = layer->first_unit, end = begin + layer->outputs;
             const double units = static_cast<double>(layer->outputs);
-            double mean = 0, deviations = 0;
-            for (std::size_t k = unit; k < end; ++k) mean += all.means[k] / units;
-            for (; unit < end; ++unit) {
-                deviations += all.deviations[unit] + n * (all.means[unit] - mean) * (all.means[unit] - mean);
-                signals.slopes[unit] = all.slopes[unit] / n;
+            const double mean = std::accumulate(&means_[begin], &means_[begin] + layer->outputs, 0.0) / units;
+            double dead = 0, saturated = 0, squares = 0;
+            for (std::size_t k = begin; k < end; ++k) {
+                dead += slopes_[k] == 0;
+                saturated += slopes_[k] != 0 && slopes_[k] < *flat * n;
+                squares += squares_[k] + n * (means_[k] - mean) * (means_[k] - mean);
             }
-            signals.means[number] = mean;
-            signals.spreads[number++] = std::sqrt(deviations / (n * units));
+            numbers[0] = dead / units;
+            numbers[1] = saturated / units;
+            numbers[2] = mean;
+            numbers[3] = std::sqrt(squares / (n * units));
+            numbers[4] = *gradient_norm++;
+            numbers[5] = update_ratio(layer->plan, signals);
+            numbers += Signals<T>::of_layer;
+            ++flat;
         }
     }
 
   private:
-    Units of_chunk(std::size_t c) { return {of_chunks_.data() + c * 3 * units_, units_}; }
-    Units together() { return {sums_.data(), units_}; }
+    Sums of_chunk(std::size_t from) { return {of_chunks_.get() + from / chunk_ * 4 * units_, units_}; }
 
-    // `count` units of a panel, from number `unit` on. Deviations are taken from the first row, so that little cancels.
-    static void observe_panel(const LayerPlan &plan, const T *z, const T *a, std::size_t rows, const Units &noted,
-                              std::size_t unit, std::size_t count) {
-        constexpr std::size_t vectors = P / S::lanes;
-        T slopes[P], sums[P], squares[P];
-        with_derivative<T>(plan.activation, static_cast<T>(plan.parameter), [&](auto derivative) {
-            V first[vectors], of_slopes[vectors]{}, of_z[vectors]{}, of_squares[vectors]{};  // in registers
-            for (std::size_t v = 0; v < vectors; ++v) first[v] = S::load(z + v * S::lanes);
-            for (std::size_t r = 0; r < rows; ++r) {
-                for (std::size_t v = 0; v < vectors; ++v) {
-                    const std::size_t at = r * P + v * S::lanes;
-                    const V z_here = S::load(z + at), slope = derivative(z_here, S::load(a + at));
-                    const V deviation = z_here - first[v];
-                    of_slopes[v] += slope < 0 ? -slope : slope;
-                    of_z[v] += deviation;
-                    of_squares[v] += deviation * deviation;
-                }
-            }
-            for (std::size_t v = 0; v < vectors; ++v) {
-                S::store(slopes + v * S::lanes, of_slopes[v]);
-                S::store(sums + v * S::lanes, of_z[v]);
-                S::store(squares + v * S::lanes, of_squares[v]);
-            }
-        });
-        const double n = static_cast<double>(rows);
-        for (std::size_t j = 0; j < count; ++j) {
-            const double shift = sums[j] / n;
-            noted.slopes[unit + j] = slopes[j];
-            noted.means[unit + j] = z[j] + shift;
-            noted.deviations[unit + j] = std::max(0.0, squares[j] - n * shift * shift);
+    void merge(const Sums &one, std::size_t rows) {
+        const double before = static_cast<double>(rows_), n = static_cast<double>(rows), share = n / (before + n);
+        for (std::size_t k = 0; k < units_; ++k) {
+            const double shift = one.deviations[k] / n, difference = one.first[k] + shift - means_[k];
+            slopes_[k] += one.slopes[k];
+            means_[k] += difference * share;
+            squares_[k] += std::max(one.squares[k] - one.deviations[k] * shift, 0.0);
+            squares_[k] += difference * difference * before * share;
         }
+        rows_ += rows;
+    }
+
+    // The norm of the last update of a layer over that of its parameters before. Squares go into several sums in turn:
+    // a single one would wait for each addition.
+    static double update_ratio(const LayerPlan &layer, const Signals<T> &signals) {
+        const auto size = static_cast<std::size_t>(layer.outputs * (layer.inputs + layer.has_bias));
+        const T *before = signals.previous + layer.weights, *after = signals.w + layer.weights;
+        double of_before[P] = {}, of_update[P] = {};
+        const auto add = [&](std::size_t k, std::size_t j) {
+            const double old = before[k], change = after[k] - before[k];
+            of_before[j] += old * old;
+            of_update[j] += change * change;
+        };
+        std::size_t k = 0;
+        for (; k + P <= size; k += P)
+            for (std::size_t j = 0; j < P; ++j) add(k + j, j);
+        for (; k < size; ++k) add(k, 0);
+        const double update = std::accumulate(of_update, of_update + P, 0.0);
+        return update == 0 ? 0 : std::sqrt(update / std::accumulate(of_before, of_before + P, 0.0));
     }
 
     const std::vector<std::unique_ptr<Layer<T>>> &layers_;
-    std::size_t units_ = 0, rows_ = 0;
-    std::vector<double> of_chunks_, sums_;
+    std::size_t units_ = 0, rows_ = 0, chunk_ = 1;
+    Buffer<T> of_chunks_;
+    std::vector<double> slopes_, means_,
+        squares_;  // of all rows: as in Sums, but squares are of deviations from the mean
 };
 
 }  // namespace unstuck::UNSTUCK_ISA

@@ -412,7 +412,7 @@ class SingleRowTrainer final : public Trainer<T> {
         return panels_.cost_and_gradient(rows, threads, gradient);
     }
 
-    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals *signals) override {
+    double evaluate(const Rows<T> &rows, int threads, T *A, const Signals<T> *signals) override {
         load_panels();
         return panels_.evaluate(rows, threads, A, signals);
     }

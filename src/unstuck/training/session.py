@@ -13,7 +13,7 @@ import numpy as np
 from unstuck.arrays import Array
 from unstuck.engines.engine import Engine, Rows
 from unstuck.engines.reference import first_failure
-from unstuck.engines.signals import LayerSignals
+from unstuck.engines.signals import signal_names
 from unstuck.recipe import Recipe
 from unstuck.run import Run, TrainedOn
 from unstuck.training.checkpoints import Checkpoint
@@ -60,7 +60,7 @@ class Session:
 
         self.bar.total = self.total
         if self.signals:
-            self.layer_signals = LayerSignals(self.data.network)
+            self.signal_names = signal_names(self.data.network)
 
     def save_due(self) -> bool:
         """Tell whether there is a checkpoint to be written."""
@@ -112,7 +112,7 @@ class Session:
         monitored, measured = cost, None
         if self.signals:
             assert isinstance(data.rows, Rows), "no signals of rows that are streamed"
-            loss, A, units = self.engine.observe(state.descent.w, data.rows)
+            loss, A, signals = self.engine.observe(state.descent, data.rows)
             measured = of_outputs(loss, A, data.y, data.targets, names)
         elif recipe.measure_training:
             measured = measure(self.engine, state.descent.w, data.rows, data.y, data.targets, names)
@@ -130,8 +130,7 @@ class Session:
             row |= {f"validation_{name}": value for name, value in held.metrics.items()}
         self.bar.update(state.descent.t, partial(_caption, row))
         if self.signals:
-            norms = self.engine.gradient_norms(state.descent), self.engine.update_norms(state.descent)
-            row = row | self.layer_signals.of(units, *norms)
+            row = row | dict(zip(self.signal_names, signals, strict=True))
         state.history.append(row)
         recipe.schedule.observe(state.plateau, monitored)
 

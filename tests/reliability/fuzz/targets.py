@@ -97,7 +97,7 @@ def native(content: bytes) -> None:
     except REFUSALS:
         return
     for _ in range(draw.integer(1, 6)):
-        call = draw.one_of([_load, _load, _store, _steps, _steps, _gradient, _evaluate, _norms])
+        call = draw.one_of([_load, _load, _store, _steps, _steps, _gradient, _evaluate, _observe])
         try:
             call(made, sizes, precision, draw)
         except REFUSALS:
@@ -212,21 +212,21 @@ def _gradient(trainer: Any, sizes: dict[str, Any], precision: str, draw: Draw) -
 
 def _evaluate(trainer: Any, sizes: dict[str, Any], precision: str, draw: Draw) -> None:
     rows = _rows(sizes, precision, draw)
+    trainer.evaluate(*rows, draw.array(rows[1].shape, precision), _threads(draw))
+
+
+def _observe(trainer: Any, sizes: dict[str, Any], precision: str, draw: Draw) -> None:
+    rows = _rows(sizes, precision, draw)
     A = draw.array(rows[1].shape, precision)
-    widths = [layer["outputs"] for layer in sizes["layers"] if layer["is_dense"]]
-    signals: list[Any] = [None, None, None]
-    if draw.one_of([True, False]):
-        signals = [draw.array([size], "float64") for size in (sum(widths), len(widths), len(widths))]
-        if draw.seldom():
-            signals[draw.integer(0, 2)] = None
-    trainer.evaluate(*rows, A, _threads(draw), *signals)
-
-
-def _norms(trainer: Any, sizes: dict[str, Any], precision: str, draw: Draw) -> None:
-    assert all(norm >= 0 or np.isnan(norm) for norm in trainer.gradient_norms())
     w, previous = (draw.array([sizes["size"]], precision) for _ in range(2))
-    before, updates = trainer.update_norms(w, previous)
-    assert all(norm >= 0 or np.isnan(norm) for norm in [*before, *updates])
+    flat = draw.array([sum(layer["is_dense"] for layer in sizes["layers"])], "float64")
+    _, signals = trainer.observe(*rows, A, _threads(draw), w, previous, flat)
+    for dead, saturated, _, spread, gradient, ratio in np.reshape(signals, (-1, 6)):
+        assert dead >= 0
+        assert saturated >= 0
+        assert dead + saturated <= 1 + 1e-12
+        assert all(norm >= 0 or np.isnan(norm) for norm in (spread, gradient, ratio))
+    assert all(norm >= 0 or np.isnan(norm) for norm in trainer.gradient_norms())
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"native": native, "idx": idx, "csv": csv}
