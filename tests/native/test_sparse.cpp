@@ -61,9 +61,14 @@ void products_of_entries() {
                             multiply_rows(x.data(), n * P, columns, from, to, b.data() + p * columns * P,
                                           bias.data() + p * P, dense.data() + p * n * P);
                         std::size_t finished = 0;
+                        std::vector<std::size_t> visited(n);
                         if (here)
-                            rows.times_panels(b.data(), columns, 0, count, bias.data(), sparse.data(), n * P,
-                                              [&](std::size_t p) { CHECK(p == finished++); });
+                            rows.times_panels(
+                                b.data(), columns, 0, count, bias.data(), sparse.data(), n * P,
+                                [&](std::size_t p) { CHECK(p == finished++); },
+                                [&](std::size_t r, std::size_t visit, std::size_t visits) {
+                                    CHECK(visit == visited[r]++ && visit < visits);
+                                });
                         CHECK(finished == (here ? count : 0));
                     }
                     CHECK(entries.complete() == listed);

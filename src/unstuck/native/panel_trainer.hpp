@@ -335,6 +335,7 @@ class PanelTrainer final : public Trainer<T> {
         run.moment = moments_.at(steps.earlier + t + 1, steps.rates[run.done.steps], this->momenta);
         run.rule = rule_of<T>(plan_, run.moment);
         begin_batch(run, std::min(steps.batch_size, n - batch.first));
+        batch.next = batch.is_last() ? std::min(steps.batch_size, n - batch.first - batch.n) : 0;
         const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - run.started;
         run.last = run.done.steps + 1 == steps.count || spent.count() > steps.seconds;
         const bool may_be_last = run.last || (std::isfinite(steps.target) && (t + 1) % run.per_epoch == 0);

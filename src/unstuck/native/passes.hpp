@@ -112,7 +112,7 @@ class Passes {
         };
         const T *delta = layer.delta.get();
         if (list.made)
-            list.entries.times_panels(w, layer.outputs, some.from, some.to, nullptr, d, n * P, finish);
+            list.entries.times_panels(w, layer.outputs, some.from, some.to, nullptr, d, n * P, finish, no_meanwhile);
         else if (f == Activation::relu && below + 1 == k)
             times_panels<T>(delta, n, layer.outputs, from, to, w, some.from, some.to, nullptr, d, no_finish,
                             ThroughRelu<T>{a});
@@ -141,6 +141,15 @@ class Passes {
     }
 
   private:
+    // The rows of the next mini-batch are sent for while those of this one are multiplied, a part at each visit, since
+    // memory could not bring them as fast as they are listed.
+    void fetch_some(const Batch &batch, std::size_t r, std::size_t visit, std::size_t visits) const {
+        if (r >= batch.next) return;
+        const auto inputs = static_cast<std::size_t>(plan_.inputs);
+        const std::size_t part = (inputs + visits - 1) / visits, from = visit * part;
+        if (from < inputs) fetch(batch.rows->X + batch.next_row(r) * inputs + from, std::min(part, inputs - from));
+    }
+
     // Shuffled rows lie anywhere in memory: they are sent for while those before them are looked at.
     static constexpr std::size_t ahead = 4;
     static void fetch(const T *row, std::size_t count) {
@@ -169,6 +178,7 @@ class Passes {
     }
 
     static void no_finish(std::size_t) {}
+    static void no_meanwhile(std::size_t, std::size_t, std::size_t) {}
 
     void forward_dense(Layer<T> &layer, const Batch &batch, Stretch rows, Stretch some, const RowList<T> &list) {
         const std::size_t n = batch.n, from = rows.from, to = rows.to;
@@ -182,12 +192,15 @@ class Passes {
             activate(f, parameter, z + at, a + at, (to - from) * P);
             if (batch.observed && f != Activation::softmax) notes_.observe(layer, p, rows, n);
         };
+        const bool x_is_listed = lists_x() && &layer == layers_.front().get();
         if (layer.few) {
             rows_times_few(x, n * P, layer.inputs, from, to, w, layer.outputs, b, z);
             finish(0);
         } else {
             if (list.made)
-                list.entries.times_panels(w, layer.inputs, some.from, some.to, b, z, n * P, finish);
+                list.entries.times_panels(w, layer.inputs, some.from, some.to, b, z, n * P, finish, [&](auto... visit) {
+                    if (x_is_listed) fetch_some(batch, visit...);
+                });
             else if (f == Activation::relu && z == a)
                 times_panels(x, n, layer.inputs, from, to, w, some.from, some.to, b, a, no_finish, Rectified<T>{});
             else if (f == Activation::relu && !layer.keeps_z)

@@ -111,16 +111,21 @@ class RowEntries {
     }
 
     // c[r] = bias + sum over k of x(r, k) b[k], for panels first..last of b, which has `rows` rows; c's panels
-    // lie `stride` apart. finish(p) is called for each panel while it is in the cache.
-    template <class Finish>
+    // lie `stride` apart. finish(p) is called for each panel while it is in the cache; and meanwhile(r, k, visits) when
+    // row r is visited for the k-th time, of so many.
+    template <class Finish, class Meanwhile>
     void times_panels(const T *b, std::size_t rows, std::size_t first, std::size_t last, const T *bias, T *c,
-                      std::size_t stride, Finish finish) const {
+                      std::size_t stride, Finish finish, Meanwhile meanwhile) const {
+        std::size_t visit = 0;
+        const std::size_t visits = (last - first + together - 1) / together * pieces_;
+        const auto next = [&](std::size_t r, std::size_t q) { meanwhile(r, visit + q, visits); };
         for (std::size_t p = first; p < last; p += together) {
             const T *panel = b + p * rows * P, *its_bias = bias ? bias + p * P : nullptr;
             if (p + together <= last)
-                times<together>(panel, rows * P, its_bias, c + p * stride, stride);
+                times<together>(panel, rows * P, its_bias, c + p * stride, stride, next);
             else
-                times<1>(panel, rows * P, its_bias, c + p * stride, stride);
+                times<1>(panel, rows * P, its_bias, c + p * stride, stride, next);
+            visit += pieces_;
             for (std::size_t q = p; q < std::min(last, p + together); ++q) finish(q);
         }
     }
@@ -146,11 +151,13 @@ class RowEntries {
         return static_cast<double>(entries) < dense_share * static_cast<double>(rows * columns);
     }
 
-    template <int N>
-    [[gnu::noinline]] void times(const T *b, std::size_t apart, const T *bias, T *c, std::size_t stride) const {
+    template <int N, class Visit>
+    [[gnu::noinline]] void times(const T *b, std::size_t apart, const T *bias, T *c, std::size_t stride,
+                                 Visit visit) const {
         using S = Simd<T>;
         for (std::size_t q = 0; q < pieces_; ++q)
             for (std::size_t r = from_; r < to_; ++r) {
+                visit(r, q);
                 const std::uint32_t *ends = ends_.data() + (r - from_) * pieces_ + q;
                 const T *start = q > 0 ? c + r * P : bias;
                 const std::size_t next = q > 0 ? stride : P;
@@ -190,10 +197,10 @@ class ColumnEntries {
         here.listed = rows != nullptr;
         if (!rows) return;
         here.from = from;
-        here.counts.assign(columns_, 0);
+        here.ends.resize(columns_);
+        for (std::size_t k = 0; k < columns_; ++k) here.ends[k] = list_.get() + k * apart_ + from;
         rows->for_each([&](std::size_t r, const Entry<T> &entry) {
-            const std::size_t column = entry.at / P;
-            list_.get()[column * apart_ + from + here.counts[column]++] = {static_cast<std::uint32_t>(r * P), entry.x};
+            *here.ends[entry.at / P]++ = {static_cast<std::uint32_t>(r * P), entry.x};
         });
     }
 
@@ -213,7 +220,7 @@ class ColumnEntries {
                 typename S::Vector sum[N][2] = {};
                 for (const Chunk &chunk : chunks_) {
                     const Entry<T> *list = list_.get() + (i + k) * apart_ + chunk.from;
-                    add_entries<T, N>(list, list + chunk.counts[i + k], b, apart, sum);
+                    add_entries<T, N>(list, chunk.ends[i + k], b, apart, sum);
                 }
                 for (int q = 0; q < N; ++q)
                     for (int half = 0; half < 2; ++half) S::store(g[q] + k * P + half * S::lanes, sum[q][half]);
@@ -226,7 +233,7 @@ class ColumnEntries {
     struct Chunk {
         std::size_t from = 0;
         bool listed = false;
-        std::vector<std::uint32_t> counts;
+        std::vector<Entry<T> *> ends;  // of the columns
     };
     std::size_t columns_ = 0, apart_ = 0;
     Buffer<Entry<T>> list_;
