@@ -167,15 +167,30 @@ void multiply_columns(const T *a, std::size_t stride, std::size_t columns, std::
     }
 }
 
-// One step of a square's transposition on a pair of vectors: groups of `step` lanes change places.
+// Within which lanes a step of a square's transposition parts even and odd places, and what a place is: lanes within
+// each 16 bytes, as long as `step` is less than these hold, and then the groups of 16 bytes. Either takes one
+// instruction, where lanes that leave their 16 bytes would need slower ones.
 template <class T, int step>
-[[gnu::always_inline]] inline void exchange(typename Simd<T>::Vector &a, typename Simd<T>::Vector &b) {
-    constexpr int lanes = Simd<T>::lanes;
+struct Places {
+    static constexpr int lanes = Simd<T>::lanes, group = 16 / sizeof(T);
+    static constexpr int size = step < group ? 1 : group, half = (step < group ? group : lanes) / 2;
+
+    // Of two vectors side by side, the lane that becomes lane j: the even places of the first, then of the second.
+    static constexpr int even(int j) {
+        const int span = j / (2 * half) * (2 * half), in_half = j % half;
+        return span + in_half / size * 2 * size + in_half % size + (j - span < half ? 0 : lanes);
+    }
+};
+
+// One step on a pair of vectors: a takes what is at even places in a, then in b; b what is at odd ones.
+template <class T, int step>
+[[gnu::always_inline]] inline void part_evens(typename Simd<T>::Vector &a, typename Simd<T>::Vector &b) {
+    using From = Places<T, step>;
     [&]<int... J>(std::integer_sequence<int, J...>) {
-        const auto low = __builtin_shufflevector(a, b, (J & step ? lanes + J - step : J)...);
-        b = __builtin_shufflevector(a, b, (J & step ? lanes + J : J + step)...);
-        a = low;
-    }(std::make_integer_sequence<int, lanes>{});
+        const auto evens = __builtin_shufflevector(a, b, From::even(J)...);
+        b = __builtin_shufflevector(a, b, (From::even(J) + From::size)...);
+        a = evens;
+    }(std::make_integer_sequence<int, Simd<T>::lanes>{});
 }
 
 // Vector r, lane j becomes vector j, lane r. Inline, so that the vectors stay in registers.
@@ -184,8 +199,25 @@ template <class T, int step = 1>
     using S = Simd<T>;
 #pragma GCC unroll 16
     for (int r = 0; r < S::lanes; ++r)
-        if (!(r & step)) exchange<T, step>(v[r], v[r + step]);
+        if (!(r & step)) part_evens<T, step>(v[r], v[r + step]);
     if constexpr (2 * step < S::lanes) transpose_square<T, 2 * step>(v);
+}
+
+// `rows` rows of a panel, as many as a vector has lanes at most, from vectors v[k] that are its columns; beyond the
+// first `columns` it is zero. Loops of constant length keep the square in registers.
+template <class T>
+void store_columns(const typename Simd<T>::Vector *v, std::size_t columns, std::size_t rows, T *to) {
+    using S = Simd<T>;
+    typename S::Vector square[S::lanes];
+#pragma GCC unroll 16
+    for (std::size_t k = 0; k < S::lanes; ++k) square[k] = k < columns ? v[k] : typename S::Vector{};
+    transpose_square<T>(square);
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < S::lanes; ++r) {
+        if (r == rows) break;
+        S::store(to + r * panel<T>, square[r]);
+        S::store(to + r * panel<T> + S::lanes, typename S::Vector{});
+    }
 }
 
 // Lane r of the result is the sum of v[r]; v is spoilt.
@@ -194,7 +226,7 @@ template <class T, int step = 1>
     using S = Simd<T>;
 #pragma GCC unroll 16
     for (int r = 0; r < S::lanes; r += 2 * step) {
-        exchange<T, step>(v[r], v[r + step]);
+        part_evens<T, step>(v[r], v[r + step]);
         v[r] += v[r + step];
     }
     if constexpr (2 * step < S::lanes) return sums_of<T, 2 * step>(v);
@@ -209,7 +241,7 @@ void few_rows_times_few(const T *x, std::size_t stride, std::size_t inputs, Coun
                         std::size_t outputs, const T *bias, T *z) {
     using S = Simd<T>;
     const auto row = [=](std::size_t r) { return std::min<std::size_t>(r, count - 1) * panel<T>; };
-    typename S::Vector totals[S::lanes] = {};
+    typename S::Vector totals[S::lanes];
     for (std::size_t k = 0; k < outputs; ++k) {
         typename S::Vector sum[S::lanes] = {};
         const T *xs = x, *ws = w + k * panel<T>;
@@ -221,11 +253,7 @@ void few_rows_times_few(const T *x, std::size_t stride, std::size_t inputs, Coun
         }
         totals[k] = sums_of<T>(sum) + (bias ? bias[k] : T(0));
     }
-    transpose_square<T>(totals);
-    for (std::size_t r = 0; r < count; ++r) {
-        S::store(z + row(r), totals[r]);
-        S::store(z + row(r) + S::lanes, typename S::Vector{});
-    }
+    store_columns<T>(totals, outputs, count, z);
 }
 
 template <class T>

@@ -27,7 +27,7 @@ class OutputLosses {
     // For a thread, which does at most so many rows at a time.
     Buffer<T> scratch(std::size_t most_rows) const {
         Buffer<T> buffer;
-        buffer.resize(by_lanes_ ? (most_rows + L - 1) / L * L * outputs_ : 4 * panels<T>(outputs_) * P);
+        buffer.resize(by_lanes_ ? (most_rows + L - 1) / L * L * (outputs_ + 1) : 4 * panels<T>(outputs_) * P);
         return buffer;
     }
 
@@ -66,47 +66,36 @@ class OutputLosses {
         }
     }
 
-    // The same for softmax with cross-entropy over few classes, a row in each lane. The targets of all rows are
-    // gathered first, since what was just written in parts is slow to load as a whole.
-    void lane_by_lane(const MiniBatch<T> &batch, Layer<T> &last, std::size_t from, std::size_t to, T *targets,
+    // The same for softmax with cross-entropy over few classes, a row in each lane. The targets of all rows, and dL/dl
+    // after them, are gathered first, since what was just written in parts is slow to load as a whole.
+    void lane_by_lane(const MiniBatch<T> &batch, Layer<T> &last, std::size_t from, std::size_t to, T *gathered,
                       double *row_costs) const {
         using S = Simd<T>;
         const std::size_t o = outputs_;
         for (std::size_t r = from; r < to; ++r) {
             const T *target = batch.rows->Y + batch.row(r) * o;
-            T *lane = targets + (r - from) / L * o * L + (r - from) % L;
+            T *lane = gathered + (r - from) / L * (o + 1) * L + (r - from) % L;
             for (std::size_t k = 0; k < o; ++k) lane[k * L] = target[k];
+            row_costs[r] = batch.row_scale * batch.weight(r);
+            lane[o * L] = static_cast<T>(row_costs[r]);
         }
-        for (std::size_t first = from; first < to; first += L) {
+        for (std::size_t first = from; first < to; first += L, gathered += (o + 1) * L) {
             const std::size_t count = std::min(L, to - first);
-            V y[L], z[L], a[L] = {}, d[L] = {};
-            T shares[L] = {}, losses[L];
-            for (std::size_t k = 0; k < o; ++k) y[k] = S::load(targets + (first - from) * o + k * L);
+            V y[L], z[L], a[L], d[L];
+            T losses[L];
+            for (std::size_t k = 0; k < o; ++k) y[k] = S::load(gathered + k * L);
+#pragma GCC unroll 16
             for (std::size_t j = 0; j < L; ++j) z[j] = S::load(last.z.get() + std::min(first + j, to - 1) * P);
             transpose_square<T>(z);
             S::store(losses, RowLoss<T>::softmax_crossentropy(y, z, a, d, o));
-            for (std::size_t j = 0; j < count; ++j) {
-                const double scale = batch.row_scale * batch.weight(first + j);
-                shares[j] = static_cast<T>(scale);
-                row_costs[first + j] = scale * losses[j];
-            }
+            for (std::size_t j = 0; j < count; ++j) row_costs[first + j] *= losses[j];
             if (batch.goes_back) {
-                const V share = S::load(shares);
+                const V share = S::load(gathered + o * L);
                 for (std::size_t k = 0; k < o; ++k) d[k] *= share;
-                store_rows(d, count, last.delta.get() + first * P);
+                store_columns<T>(d, o, count, last.delta.get() + first * P);
             } else {
-                store_rows(a, count, last.a.get() + first * P);
+                store_columns<T>(a, o, count, last.a.get() + first * P);
             }
-        }
-    }
-
-    // From a row in each lane to a row in each half panel; the other half is zero.
-    static void store_rows(V *v, std::size_t count, T *to) {
-        using S = Simd<T>;
-        transpose_square<T>(v);
-        for (std::size_t j = 0; j < count; ++j) {
-            S::store(to + j * P, v[j]);
-            S::store(to + j * P + L, V{});
         }
     }
 
