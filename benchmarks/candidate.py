@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).parents[1]
+SETTLING_SECONDS = 0.3
+"""The threads of a library go on spinning for a while, on the processors that the next candidate needs."""
 
 
 class Unavailable(Exception):  # noqa: N818  # often no error: a peer that is not installed
@@ -78,6 +81,7 @@ class Candidate:
         return answer
 
     def train(self, scale: float) -> Answer:
+        time.sleep(SETTLING_SECONDS)
         self.ask(scale)
         return self.answer(scale)
 
