@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from unstuck import Dense, HandWritten, Recipe, Run, __version__
 from unstuck.cli import main
+from unstuck.tabular import read_run
 
 random = np.random.default_rng(0)
 ROWS = 120
@@ -87,7 +88,7 @@ def test_classification_of_text_with_missing_values(folder):
     assert Recipe.from_data(result["recipe"]) == Recipe.load("runs/houses-sold/recipe.toml")
     assert list(result) == [
         *("task", "train_rows", "test_rows", "metrics", "constant"),
-        *("loss", "stopped", "best_epoch", "seconds", "recipe", "run"),
+        *("loss", "stopped", "best_epoch", "seconds", "naming_rows", "recipe", "run"),
     ]
     assert f"held-out accuracy  {result['metrics']['accuracy']:.4f}" in text
     assert "training loss" in text
@@ -158,6 +159,27 @@ def test_arrays(folder):
     predictions = pl.read_csv(succeeds("predict", "two", "new.npy").encode())
     assert predictions.columns == ["prediction_0", "prediction_1"]
     assert np.allclose(predictions.to_numpy(), Run.load("two").predict(X))
+
+
+def test_columns_that_name_rows_are_told_and_can_be_left_out(folder):
+    table = pl.read_csv("houses.csv").with_row_index("no", offset=5000)
+    table.with_columns(pl.format("house {}", "no").alias("its name")).write_csv("named.csv")
+    training = ("train", "named.csv", "--target", "rooms", *QUICK)
+    told = succeeds(*training, "--out", "one", "--json", "one.json")
+    assert "--leave-out no --leave-out 'its name'" in " ".join(told.split())
+    assert json.loads(Path("one.json").read_text())["naming_rows"] == ["no", "its name"]
+    assert "--leave-out" not in succeeds(*training, "--leave-out", "no", "--leave-out", "its name", "--out", "two")
+    kept, X, _ = read_run(Path("two"))
+    assert kept == Run.load("one").recipe
+    assert X.columns == ["size [m²]", "age", "town", "sold", "price [/EUR]"]
+    assert succeeds("predict", "two", "named.csv").count("\n") == len(table) + 1
+
+
+def test_columns_that_cannot_be_left_out(folder):
+    assert "no column 'prices'" in fails("train", "houses.csv", "--target", "sold", "--leave-out", "prices")
+    assert "is the target" in fails("train", "houses.csv", "--target", "sold", "--leave-out", "sold")
+    np.savez("arrays.npz", X=X, y=SCORE)
+    assert "no names" in fails("train", "arrays.npz", "--target", "y", "--leave-out", "x0")
 
 
 def test_no_rows_held_out(folder):

@@ -40,10 +40,15 @@ set_option = click.option(
     "--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field: optimizer.learning_rate=0.01"
 )
 
+leave_out_option = click.option(
+    "--leave-out", multiple=True, metavar="COLUMN", help="A column that is no feature; may be given several times."
+)
+
 
 @main.command()
 @click.argument("data", type=PATH)
 @click.option("--target", required=True, metavar="COLUMN", help="The column to predict.")
+@leave_out_option
 @task_option
 @recipe_option
 @set_option
@@ -56,6 +61,7 @@ set_option = click.option(
 def train(
     data: Path,
     target: str,
+    leave_out: tuple[str, ...],
     task: Literal["classification", "regression"] | None,
     recipe_path: Path | None,
     settings: tuple[str, ...],
@@ -80,6 +86,7 @@ def train(
         recipe=Recipe.load(recipe_path) if recipe_path else None,
         settings=_parsed(settings),
         test_fraction=test_fraction,
+        leave_out=leave_out,
     )
     save_figure(outcome.run.plot(), folder / "curve.png")
     console = _console(json_path)
@@ -235,6 +242,7 @@ def gradcheck(
 @click.argument("subject")
 @click.option("--data", type=PATH, help="The rows, for a run. [default: those it was trained on]")
 @click.option("--target", metavar="COLUMN", help="The column to predict. Required for a table.")
+@leave_out_option
 @task_option
 @recipe_option
 @set_option
@@ -246,6 +254,7 @@ def why(
     subject: str,
     data: Path | None,
     target: str | None,
+    leave_out: tuple[str, ...],
     task: Literal["classification", "regression"] | None,
     recipe_path: Path | None,
     settings: tuple[str, ...],
@@ -265,7 +274,9 @@ def why(
     from unstuck.files import write_whole
 
     _check_outputs(json_path, html_path)
-    diagnosed = _subject(subject, data, target, task=task, recipe_path=recipe_path, settings=settings)
+    diagnosed = _subject(
+        subject, data, target, leave_out=leave_out, task=task, recipe_path=recipe_path, settings=settings
+    )
     console = _console(json_path)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -290,6 +301,7 @@ def _subject(
     data: Path | None,
     target: str | None,
     *,
+    leave_out: tuple[str, ...],
     task: Literal["classification", "regression"] | None,
     recipe_path: Path | None,
     settings: tuple[str, ...],
@@ -303,8 +315,9 @@ def _subject(
     if not (path.exists() or path.suffix or subject.startswith("case:") or ".py:" in subject):
         raise FileError(f"there is no {subject}, neither a file of rows nor the folder of a run")
     is_table = not (subject.startswith("case:") or path.is_dir() or re.search(r"\.py(:\w+)?$", subject))
-    options = {"--target": target, "--task": task, "--recipe": recipe_path, "--set": settings, "--data": data}
-    fitting = list(options)[:4] if is_table else ["--data", "--target"] if path.is_dir() else []
+    options = {"--target": target, "--leave-out": leave_out, "--task": task, "--recipe": recipe_path}
+    options |= {"--set": settings, "--data": data}
+    fitting = list(options)[:5] if is_table else ["--data", "--target"] if path.is_dir() else []
     given = [name for name, value in options.items() if value and name not in fitting]
     if given:
         what = "a table of rows" if is_table else "a run" if path.is_dir() else subject
@@ -321,7 +334,7 @@ def _subject(
     if target is None:
         raise OptionError(f"which column of {subject} is to be predicted? Add --target COLUMN")
     recipe = Recipe.load(recipe_path) if recipe_path else None
-    return read_problem(path, target, task=task, recipe=recipe, settings=_parsed(settings))
+    return read_problem(path, target, task=task, recipe=recipe, settings=_parsed(settings), leave_out=leave_out)
 
 
 def _training(subject: str) -> dict[str, Any]:

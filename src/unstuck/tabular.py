@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from unstuck.data.inputs import Inputs
 from unstuck.data.readers import read_features, read_features_and_target
+from unstuck.data.row_names import columns_that_name_rows
 from unstuck.data.targets import Targets
 from unstuck.errors import FileError, OptionError
 from unstuck.files import check_writable, read_whole, write_whole
@@ -47,6 +48,8 @@ class TableOutcome:
     test_rows: int
     metrics: dict[str, float]
     constant: dict[str, float]
+    naming: tuple[str, ...] = ()
+    """Features that name rows: an index, or a name of its own for each row."""
 
     def to_data(self) -> dict[str, Any]:
         """Return plain data, with stable names."""
@@ -60,6 +63,7 @@ class TableOutcome:
             "stopped": self.run.stopped,
             "best_epoch": self.run.best_epoch,
             "seconds": round(self.run.seconds, 3),
+            "naming_rows": list(self.naming),
             "recipe": self.run.recipe.to_data(),
         }
 
@@ -73,6 +77,7 @@ def train_table(
     recipe: Recipe | None = None,
     settings: Mapping[str, Any] | None = None,
     test_fraction: float = 0.2,
+    leave_out: Sequence[str] = (),
 ) -> TableOutcome:
     """Train on the rows of a file, measure on held-out ones, and keep the run in a new folder.
 
@@ -84,6 +89,7 @@ def train_table(
         recipe: None takes `default_recipe`.
         settings: fields of the recipe to change, by their dotted paths.
         test_fraction: share of the rows that neither training nor early stopping sees.
+        leave_out: columns that are no features.
 
     Raises:
         UnstuckError: when file, data, recipe and settings do not fit; nothing is written then.
@@ -93,13 +99,13 @@ def train_table(
     if folder.exists():
         raise FileError(f"{folder} exists already; choose another name with --out, or remove it first")
     check_writable(folder)
-    recipe, X, y = read_problem(path, target, task=task, recipe=recipe, settings=settings)
+    recipe, X, y = read_problem(path, target, task=task, recipe=recipe, settings=settings, leave_out=leave_out)
     kept, held = np.arange(len(y)), np.arange(0)
     if test_fraction:
         kept, held = part_rows(recipe, X, y, test_fraction, "--test-fraction")
     run = train(recipe, X[kept], y[kept])
     run.save(folder)
-    _write_source(folder, path, target)
+    _write_source(folder, path, target, leave_out)
     metrics, constant = {}, {}
     if test_fraction:
         metrics = run.evaluate(X[held], y[held])
@@ -111,6 +117,7 @@ def train_table(
         test_rows=len(held),
         metrics=metrics,
         constant=constant,
+        naming=() if isinstance(X, np.ndarray) else tuple(columns_that_name_rows(X)),
     )
 
 
@@ -121,13 +128,14 @@ def read_problem(
     task: Task | None = None,
     recipe: Recipe | None = None,
     settings: Mapping[str, Any] | None = None,
+    leave_out: Sequence[str] = (),
 ) -> tuple[Recipe, Any, npt.NDArray[Any]]:
     """Return the recipe that `train_table` trains, and the features and targets of all rows of a file.
 
     Raises:
         UnstuckError: when file, recipe and settings do not fit.
     """
-    X, y = matched(*read_features_and_target(path, target), path.name)
+    X, y = matched(*read_features_and_target(path, target, leave_out), path.name)
     _check_task(y, task, f"the target {target!r} of {path}")
     classes = _are_classes(y, task)
     if recipe is None:
@@ -148,17 +156,24 @@ def read_run(folder: Path, path: Path | None = None, target: str | None = None) 
     """
     recipe = Run.load(folder).recipe
     noted = _read_source(folder)
-    path, target = path or noted[0], target or noted[1]
+    path, target = path or noted.path, target or noted.target
     if path is None or target is None:
         raise OptionError(
             f"{folder} does not say which rows it was trained on, as runs of `unstuck train` do: "
             "add --data FILE and --target COLUMN"
         )
-    return read_problem(path, target, recipe=recipe)
+    return read_problem(path, target, recipe=recipe, leave_out=noted.leave_out)
 
 
-def _write_source(folder: Path, path: Path, target: str) -> None:
-    """Note the file and column of a run: by the way from the run's folder if both lie here, as they may move together.
+@dataclass(frozen=True)
+class _Source:
+    path: Path | None = None
+    target: str | None = None
+    leave_out: tuple[str, ...] = ()
+
+
+def _write_source(folder: Path, path: Path, target: str, leave_out: Sequence[str]) -> None:
+    """Note the file and columns of a run: by the way from the run's folder if both lie here, as they may move together.
 
     A file elsewhere is noted by its full name.
     """
@@ -167,16 +182,16 @@ def _write_source(folder: Path, path: Path, target: str) -> None:
     here, data = Path.cwd().resolve(), path.resolve()
     together = data.is_relative_to(here) and folder.resolve().is_relative_to(here)
     place = os.path.relpath(data, folder.resolve()) if together else str(data)
-    noted = {"data": Path(place).as_posix(), "target": target}
+    noted = {"data": Path(place).as_posix(), "target": target, "leave_out": list(leave_out)}
     write_whole(folder / SOURCE, tomli_w.dumps(noted).encode())
 
 
-def _read_source(folder: Path) -> tuple[Path | None, str | None]:
+def _read_source(folder: Path) -> _Source:
     if not (folder / SOURCE).is_file():
-        return None, None
+        return _Source()
     try:
         noted = tomllib.loads(read_whole(folder / SOURCE).decode())
-        return folder / noted["data"], str(noted["target"])
+        return _Source(folder / noted["data"], str(noted["target"]), tuple(noted.get("leave_out", ())))
     except (ValueError, KeyError, TypeError) as error:
         raise FileError(f"{folder / SOURCE} should have data = FILE and target = COLUMN: {error}") from None
 

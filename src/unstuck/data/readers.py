@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,18 +121,24 @@ def read_features(path: str | Path) -> Any:
     return read_table(path)
 
 
-def read_features_and_target(path: str | Path, target: str) -> tuple[Any, npt.NDArray[Any]]:
+def read_features_and_target(
+    path: str | Path, target: str, leave_out: Sequence[str] = ()
+) -> tuple[Any, npt.NDArray[Any]]:
     """Return features, as `read_features` does, and the target of each row, (n,).
 
     Args:
         path: a table or arrays.
         target: of a table, a column; of an .npz file, an array; of an .npy or IDX file, another file beside it.
+        leave_out: of a table, columns that are no features.
 
     Raises:
         FileError: when a file cannot be read.
-        DataError: when there is no such target, it is neither numbers nor text, or values of it are missing.
+        DataError: when there is no such target or column to leave out, the target is neither numbers nor text, or
+            values of it are missing.
     """
     path = existing(path)
+    if leave_out and (_is_idx(path) or path.suffix.lower() in STARTS):
+        raise DataError(f"{path} holds an array, whose columns have no names; leave columns out before it is written")
     if _is_idx(path):
         return read_features(path), read_idx(path.parent / target)
     if path.suffix.lower() == ".npy":
@@ -139,11 +146,15 @@ def read_features_and_target(path: str | Path, target: str) -> tuple[Any, npt.ND
     if path.suffix.lower() == ".npz":
         return read_features(path), _named(read_arrays(path), target, path)
     table = read_table(path)
-    if target not in table.columns:
-        raise DataError(f"{path} has no column {target!r}{did_you_mean(target, table.columns)}")
-    features = table.drop(target)
+    for name in (target, *leave_out):
+        if name not in table.columns:
+            raise DataError(f"{path} has no column {name!r}{did_you_mean(name, table.columns)}")
+    if target in leave_out:
+        raise DataError(f"{target!r} is the target; it cannot be left out")
+    features = table.drop(target, *leave_out)
     if not features.width:
-        raise DataError(f"{path} has no column but the target {target!r}; there is nothing to predict it from")
+        but = " and those left out" if leave_out else ""
+        raise DataError(f"{path} has no column but the target {target!r}{but}; there is nothing to predict it from")
     return features, target_labels(table[target], path)
 
 

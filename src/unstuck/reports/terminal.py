@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,11 @@ def training_table(outcome: TableOutcome, target: str, folder: Path) -> Table:
     )
     table.add_row("seconds", f"{run.seconds:.1f}")
     table.add_row("kept in", escape(f"{folder}/"))
+    if outcome.naming:
+        options = " ".join(f"--leave-out {shlex.quote(name)}" for name in outcome.naming)
+        names = ", ".join(map(repr, outcome.naming))
+        what = "names rows" if len(outcome.naming) == 1 else "name rows"
+        table.add_row("[yellow]note[/]", escape(f"{names} {what} and can tell nothing of new ones: {options}"))
     return table
 
 
