@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, core_schema
 from unstuck.errors import RecipeError, did_you_mean
 
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
+SIMPLE = {"bool", "int", "float", "str"}
 T = TypeVar("T", bound="type[Description]")
 V = TypeVar("V")
 
@@ -168,8 +169,12 @@ def _recipe_error(cls: type[Any], error: ValidationError) -> RecipeError:
             problems.append(("", f"has no more fields than {', '.join(known)}; {problem['input']!r} is one too many"))
             continue
         unknown = problem["type"] in ("unexpected_keyword_argument", "unexpected_property", "extra_forbidden")
-        # the alternatives of a union have places of their own, such as "constrained-int"
-        parts = [part for part in problem["loc"] if unknown or isinstance(part, int) or part.isidentifier()]
+        # the alternatives of a union have places of their own, such as "int" and "constrained-int"
+        parts = [
+            part
+            for part in problem["loc"]
+            if unknown or isinstance(part, int) or (part.isidentifier() and part not in SIMPLE)
+        ]
         if parts and isinstance(parts[0], int):  # an argument given by position
             parts[0] = known[parts[0]]
         place = ".".join(map(str, parts))

@@ -171,6 +171,14 @@ def test_new_labels_are_refused():
         fitted.transform([0, 1])
 
 
+def test_a_class_that_is_no_label_is_one_problem():
+    with pytest.raises(RecipeError) as refused:
+        Targets(classes=["a", [1]])
+    [(place, problem)] = refused.value.problems
+    assert place == "classes.1"
+    assert problem.endswith("or a valid string; got [1]")
+
+
 def test_rows_need_not_show_every_class_that_is_named():
     fitted = Targets(classes=("a", "b", "c")).fit(["c", "a"], outputs=3, prefers="numbers")
     np.testing.assert_array_equal(fitted.transform(["c", "a"]), [[0, 0, 1], [1, 0, 0]])
