@@ -111,6 +111,11 @@ def test_it_can_be_seen(tmp_path):
     assert f"suggestion={found.suggestion:.2g}" in repr(found)
 
 
+def test_the_recipe_comes_first():
+    with pytest.raises(OptionError, match=r"the recipe comes first: find_learning_rate\(recipe, X, y\)"):
+        find_learning_rate([[1.0]], [1.0], NUMBERS)
+
+
 def test_what_has_no_rate_to_find():
     X, y = spiral(rows=200)
     with pytest.raises(OptionError, match="L-BFGS"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.straight_line import P, X, gradient, line, loss, y
 
-from unstuck import HandWritten, OptionError, SubjectError, check_gradient, explain_gradient
+from unstuck import Dense, HandWritten, OptionError, Recipe, SubjectError, check_gradient, explain_gradient
 from unstuck.gradients.noise import noise_of
 from unstuck.gradients.rows import rows_of
 
@@ -321,6 +321,8 @@ def test_arguments_that_do_not_go_together():
         check_gradient(line(), X, y)
     with pytest.raises(OptionError, match="takes a HandWritten network or a Recipe; got 3"):
         check_gradient(3)
+    with pytest.raises(OptionError, match="the recipe comes first"):
+        check_gradient(X, y, Recipe([Dense(1)], loss="squared_error"))
     with pytest.raises(SubjectError, match="give gradient="):
         check_gradient(line(gradient=None))
     with pytest.raises(SubjectError, match="the parameters lack"):

@@ -33,6 +33,7 @@ from unstuck.network import Network
 from unstuck.recipe import Recipe
 from unstuck.training.prepare import prepare
 from unstuck.training.state import State
+from unstuck.training.train import check_recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,7 +104,8 @@ def find_learning_rate(recipe: Recipe, X: Any, y: Any, *, sample_weight: Any = N
         sample_weight: a weight for each row.
 
     Raises:
-        OptionError: with L-BFGS, which has no learning rate, or when the loss is no number from the start.
+        OptionError: when there is no recipe; with L-BFGS, which has no learning rate; or when the loss is no number
+            from the start.
         DataError: when the data cannot be used.
 
     >>> from unstuck import Dense, Recipe
@@ -115,6 +117,7 @@ def find_learning_rate(recipe: Recipe, X: Any, y: Any, *, sample_weight: Any = N
     True
     >>> better = recipe.with_settings({"optimizer.learning_rate": found.suggestion})
     """
+    check_recipe(recipe, X, y, call="find_learning_rate(recipe, X, y)")
     if isinstance(recipe.optimizer, LBFGS):
         raise OptionError("L-BFGS searches the length of each step itself: it has no learning rate to find")
     data = prepare(recipe.replace(validation_fraction=0.0), X, y, None, sample_weight)

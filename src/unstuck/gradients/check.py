@@ -79,6 +79,8 @@ def check_gradient(
         if X is not None or y is not None or sample_weight is not None:
             raise OptionError("this network came with its data: HandWritten(..., data=(X, y)); leave X and y out here")
         return _check_subject(subject, parameters, seed)
+    if isinstance(X, Recipe) or isinstance(y, Recipe):
+        raise OptionError("the recipe comes first: check_gradient(recipe, X, y)")
     if not isinstance(subject, Recipe):
         raise OptionError(f"check_gradient takes a HandWritten network or a Recipe; got {subject!r:.60}")
     if X is None or y is None:
