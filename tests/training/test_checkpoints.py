@@ -169,10 +169,11 @@ KILLED = RECIPE.replace(epochs=400)
 def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path):
     path = tmp_path / "state"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])}
+    same_modules = ["-S"] if sys.flags.no_site else []  # without it, what is installed would come before that path
     draw = random.Random(0)
     kills = 0
     for _ in range(3):
-        command = [sys.executable, "-c", PROGRAM, str(path)]
+        command = [sys.executable, *same_modules, "-c", PROGRAM, str(path)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
             process.stdout.readline()
             time.sleep(draw.uniform(0.0, 0.15))
