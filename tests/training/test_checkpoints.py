@@ -19,7 +19,7 @@ from tests.training.pausing import outcome, stop_after
 from unstuck import LBFGS, SGD, Dense, Dropout, EarlyStopping, FileError, Recipe, ReduceOnPlateau, train
 from unstuck.engines import ENGINES
 from unstuck.functions.optimizers import Optimizer
-from unstuck.sealed import unseal
+from unstuck.sealed import seal, unseal
 from unstuck.training import checkpoints
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -234,6 +234,14 @@ def test_any_other_file_is_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "other-state"
     path.write_bytes(content)
     refused(path)
+
+
+def test_a_checkpoint_of_a_newer_version_asks_for_an_upgrade(finished, tmp_path):
+    path = tmp_path / "state"
+    path.write_bytes(finished)
+    arrays, texts = unseal(path)
+    path.write_bytes(seal(arrays, texts | {"format": "unstuck checkpoint 2", "unstuck": "77.0"}))
+    assert "saved by unstuck 77.0 in format 2" in refused(path)
 
 
 def test_a_saved_run_is_no_checkpoint(tmp_path):

@@ -1,7 +1,7 @@
 """Checkpoints: the state of a training in one file, whole at every moment.
 
-The file is a sealed safetensors file: the arrays of the state by name, and in its metadata the recipe (TOML), a hash of
-the data, and the state's scalars (JSON).
+The file is a sealed safetensors file: the arrays of the state by name, and in its metadata the format, the version of
+unstuck that wrote it, the recipe (TOML), a hash of the data, and the state's scalars (JSON).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import unstuck
 from unstuck.engines.engine import Descent, Failure
 from unstuck.errors import FileError
 from unstuck.files import cannot_read, write_whole
@@ -65,6 +66,7 @@ class Checkpoint:
         arrays |= {f"history.{name}": values for name, values in state.history.arrays().items()}
         texts = {
             "format": FORMAT,
+            "unstuck": unstuck.__version__,
             "recipe": self._recipe,
             "data": self._fingerprint,
             "descent": json.dumps({name: getattr(descent, name) for name in OF_DESCENT}),
@@ -87,7 +89,7 @@ class Checkpoint:
         except OSError as error:  # of a name that is too long
             raise cannot_read(self.path, error) from None
         arrays, texts = unseal(self.path)
-        check_format(self.path, texts.get("format"), FORMAT)
+        check_format(self.path, texts.get("format"), FORMAT, texts.get("unstuck"))
         for what, mine in (("recipe", self._recipe), ("data", self._fingerprint)):
             if texts.get(what) != mine:
                 raise FileError(
