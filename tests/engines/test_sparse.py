@@ -59,7 +59,7 @@ def test_threads_change_no_bit(X: np.ndarray, layers: list, monkeypatch: pytest.
 
 
 def test_batches_in_slabs() -> None:
-    X, target = np.tile(ONE_HOT, (20, 1)), np.tile(y, 20)  # 6,000 rows: two slabs
+    X, target = np.tile(ONE_HOT, (30, 1)), np.tile(y, 30)  # 6,000 rows: two slabs
     recipe = Recipe(WIDE, loss="squared_error", epochs=3, precision="float64", batch_size="full", optimizer=SGD(0.01))
     runs = [train(recipe, X, target, engine=engine, progress=False) for engine in ("reference", "native")]
     np.testing.assert_allclose(runs[1].final_parameters, runs[0].final_parameters, rtol=0, atol=1e-11)
