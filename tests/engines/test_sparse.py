@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -63,6 +67,35 @@ def test_batches_in_slabs() -> None:
     recipe = Recipe(WIDE, loss="squared_error", epochs=3, precision="float64", batch_size="full", optimizer=SGD(0.01))
     runs = [train(recipe, X, target, engine=engine, progress=False) for engine in ("reference", "native")]
     np.testing.assert_allclose(runs[1].final_parameters, runs[0].final_parameters, rtol=0, atol=1e-11)
+
+
+PEAK_OF_A_LARGE_BATCH = """
+import resource
+import numpy as np
+from unstuck import SGD, Dense, Recipe
+from unstuck.engines.engine import Descent, Rows
+from unstuck.engines.native import NativeEngine
+from unstuck.network import Network
+
+X = np.zeros((4096, 8192), np.float32)
+X[:, ::20] = 1
+recipe = Recipe([Dense(128, "relu"), Dense(1)], loss="squared_error", optimizer=SGD(1e-3), batch_size="full")
+network = Network(recipe, X.shape[1])
+w = network.start()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+engine = NativeEngine(network, Rows(X, np.zeros((4096, 1), np.float32), None))
+engine.steps(Descent(w, {}, w.copy()), np.full(1, 1e-3), lambda done: False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_lists_take_no_more_memory_the_more_threads_there_are() -> None:
+    def kilobytes(threads: int) -> int:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        program = [sys.executable, "-c", PEAK_OF_A_LARGE_BATCH]
+        return int(subprocess.run(program, env=environment, check=True, capture_output=True, text=True).stdout)
+
+    assert kilobytes(4) < 1.5 * kilobytes(1)
 
 
 def test_a_number_beyond_the_range_is_still_noticed() -> None:

@@ -284,9 +284,10 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     // Whether members then have less to come for: activations in place of weights. Every layer but the last must have
-    // panels for all of them, and units that can do without those in other panels.
+    // panels for all of them, and units that can do without those in other panels; and what each member lists of a
+    // layer for itself, which may be all of its entries, must leave memory bounded.
     bool goes_by_layer(std::size_t batch_rows, std::size_t members) const {
-        std::size_t weights = 0, activations = 0;
+        std::size_t weights = 0, activations = 0, widest = 0;
         for (std::size_t k = 0; k < passes_.last_dense(); ++k) {
             const Layer<T> &layer = *layers_[k];
             if (!layer.plan.is_dense) continue;
@@ -294,8 +295,10 @@ class PanelTrainer final : public Trainer<T> {
                 return false;
             weights += layer.inputs * layer.outputs;
             activations += batch_rows * layer.outputs;
+            widest = std::max({widest, layer.inputs, layer.outputs});
         }
-        return members > 1 && weights > activations;
+        const std::size_t listed = members * std::min(batch_rows, slab_rows) * widest;
+        return members > 1 && weights > activations && listed <= most_entries;
     }
 
     // Who has which item: of each layer about the same, the panels of part_of.

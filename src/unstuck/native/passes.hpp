@@ -228,12 +228,13 @@ class Passes {
     // Where products may have few entries to add up: in rows that are mostly zeros, behind ReLU and behind Dropout. The
     // lists are worth their while if several panels make use of them, and their memory up to a point.
     void expect_zeros(const Rows<T> &rows, std::size_t n) {
-        constexpr std::size_t worth = 4, most = std::size_t(1) << 26;
+        constexpr std::size_t worth = 4;
         bool zeros = has_zeros(rows);
         Layer<T> *before = nullptr;
         for (auto &layer : layers_) {
             if (layer->plan.is_dense) {
-                layer->zeros_in = zeros && !layer->few && layer->weight_panels() >= worth && n * layer->inputs <= most;
+                layer->zeros_in =
+                    zeros && !layer->few && layer->weight_panels() >= worth && n * layer->inputs <= most_entries;
                 before = layer.get();
                 zeros = false;
             }

@@ -24,6 +24,9 @@ constexpr double dense_share = 0.35;
 // Panels that share the loading of an entry: more of them and the rows they have do not fit into the caches.
 constexpr int together = 2;
 
+// So many may be listed at a time, by all threads together: of 8 or 16 bytes each, by row and again by column.
+constexpr std::size_t most_entries = std::size_t(1) << 26;
+
 // A number, and where the row of panels that it multiplies begins.
 template <class T>
 struct Entry {
