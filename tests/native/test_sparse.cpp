@@ -43,6 +43,7 @@ void products_of_entries() {
                     const auto b = at_random<T>(count * columns * P, 1), bias = at_random<T>(count * P, 1);
                     const std::size_t middle = n / 2;
                     RowEntries<T> rows;
+                    rows.reserve(n, columns);
                     ColumnEntries<T> entries;
                     entries.reserve(columns, n);
                     entries.begin(2);
@@ -104,6 +105,7 @@ void entries_beyond_the_last_column() {
     std::vector<T> x(panels<T>(columns) * n * P);
     for (std::size_t r = 0; r < n; ++r) std::fill_n(x.end() - (n - r) * P + 1, P - 1, T(1));
     RowEntries<T> rows;
+    rows.reserve(n, columns);
     CHECK(rows.list_if_few(x.data(), n, columns, {0, n}));
     rows.for_each([](std::size_t, const Entry<T> &) { CHECK(false); });
 }
@@ -118,6 +120,7 @@ TEST(what_is_not_mostly_zero_is_not_listed) {
     if (!runs_here()) return;
     constexpr std::size_t P = panel<float>;
     RowEntries<float> rows;
+    rows.reserve(20, P);
     CHECK(!rows.list_if_few(std::vector<float>(20 * P, 1).data(), 20, P, {0, 20}));
     CHECK(rows.list_if_few(std::vector<float>(20 * P, 0).data(), 20, P, {0, 20}));
 }

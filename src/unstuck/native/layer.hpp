@@ -35,6 +35,9 @@ struct Layer {
 
     std::size_t weight_panels() const { return panels<T>(few ? inputs : outputs); }
     std::size_t panel_rows() const { return few ? outputs : inputs; }
+    // Of the input by column: each member's own where it lists all rows for itself, else those that all bring together.
+    ColumnEntries<T> &entries_of(std::size_t member) { return entries[entries.size() > 1 ? member : 0]; }
+
     Stretch all_panels() const { return {0, panels<T>(outputs)}; }
     std::size_t bias_rows() const { return !plan.has_bias ? 0 : few ? 1 : weight_panels(); }
 

@@ -228,10 +228,11 @@ class PanelTrainer final : public Trainer<T> {
             const Stretch rows = run.chunk(c);
             if (!passes_.lists_x()) passes_.gather(batch, rows);
             for (auto &layer : layers_) {
-                passes_.list_input(*layer, batch, c, rows, mine.list);
+                passes_.list_input(*layer, batch, c, rows, me.number, mine.list);
                 passes_.forward(*layer, batch, rows, layer->all_panels(), mine.list);
             }
             loss_(batch, *layers_.back(), rows.from, rows.to, mine.outputs, row_costs_.data() + batch.done);
+            if (batch.observed) note_softmax(batch, rows);
             if (run.purpose == Purpose::outputs) return hand_over(run, rows);
             for (std::size_t k = layers_.size(); k-- > 0;) {
                 if (!layers_[k]->sends_back) continue;
@@ -243,7 +244,7 @@ class PanelTrainer final : public Trainer<T> {
     }
 
     // All rows are carried through a layer, then through the next one, each member having some of its panels: weights
-    // stay in a member's cache, and activations are what the others come for. What is listed of them, each lists alone.
+    // stay in a member's cache, and activations are what the others come for. Each lists entries for itself.
     void layer_by_layer(Run &run, Team::Member &me) {
         const Batch &batch = run.batch;
         const Stretch all{0, batch.n};
@@ -260,14 +261,14 @@ class PanelTrainer final : public Trainer<T> {
         const std::size_t last = passes_.last_dense();
         for (std::size_t k = 0, next; k < last; k = next) {
             for (next = k + 1; !layers_[next]->plan.is_dense;) ++next;
-            passes_.list_input(*layers_[k], batch, 0, all, mine.list, me.number);
+            passes_.list_input(*layers_[k], batch, 0, all, me.number, mine.list);
             of_panels(layers_[k]->outputs, [&](Stretch part) {
                 for (std::size_t j = k; j < next; ++j) passes_.forward(*layers_[j], batch, all, part, mine.list);
             });
         }
         of_rows([&](std::size_t c, Stretch rows) {
             for (std::size_t k = last; k < layers_.size(); ++k) {
-                passes_.list_input(*layers_[k], batch, c, rows, mine.list);
+                passes_.list_input(*layers_[k], batch, c, rows, me.number, mine.list);
                 passes_.forward(*layers_[k], batch, rows, layers_[k]->all_panels(), mine.list);
             }
             loss_(batch, *layers_.back(), rows.from, rows.to, mine.outputs, row_costs_.data() + batch.done);
@@ -426,12 +427,15 @@ class PanelTrainer final : public Trainer<T> {
         return sum;
     }
 
-    void hand_over(Run &run, Stretch rows) {
+    // Softmax is known after the losses only.
+    void note_softmax(const Batch &batch, Stretch rows) {
+        for (const auto &layer : layers_)
+            if (layer->plan.is_dense && layer->plan.activation == Activation::softmax)
+                for (std::size_t p = 0; p < panels<T>(layer->outputs); ++p) notes_.observe(*layer, p, rows, batch.n);
+    }
+
+    void hand_over(const Run &run, Stretch rows) {
         const auto o = static_cast<std::size_t>(plan_.outputs);
-        for (auto &layer : layers_)
-            if (run.batch.observed && layer->plan.is_dense && layer->plan.activation == Activation::softmax)
-                for (std::size_t p = 0; p < panels<T>(layer->outputs); ++p)
-                    notes_.observe(*layer, p, rows, run.batch.n);
         for (std::size_t r = rows.from; r < rows.to; ++r)
             read_row(layers_.back()->a.get(), r, run.batch.n, run.A + run.batch.row(r) * o, o);
     }
@@ -442,7 +446,7 @@ class PanelTrainer final : public Trainer<T> {
     // Of a gradient only g (block, P) is ever in memory, but where it is wanted, or comes slab by slab.
     void gradients_of(Run &run, std::size_t k, std::size_t member) {
         const Group &group = groups_[k];
-        const Layer<T> &layer = *items_[group.first].layer;
+        Layer<T> &layer = *items_[group.first].layer;
         const Batch &batch = run.batch;
         const std::size_t stride = batch.n * P, panel = items_[group.first].panel;
         const T *x = passes_.input_of(layer, batch), *delta = layer.delta.get();
@@ -467,7 +471,7 @@ class PanelTrainer final : public Trainer<T> {
             if (layer.few) clear_padding(layer, item.panel, g, count);
             settle(all_sums[q], item.weights() + i * P, g, count * P, false);
         };
-        const auto *entries = layer.zeros_in ? &layer.entries[layer.entries.size() > 1 ? member : 0] : nullptr;
+        const auto *entries = layer.zeros_in ? &layer.entries_of(member) : nullptr;
         if (entries && entries->complete()) {
             if (group.count == together)
                 entries->template times_panels<together>(right, stride, finish);
@@ -570,6 +574,12 @@ class PanelTrainer final : public Trainer<T> {
             g_.resize(size_);
         while (scratch_.size() < static_cast<std::size_t>(run.members))
             scratch_.push_back({loss_.scratch(chunk_rows), {}});
+        for (auto &scratch : scratch_)
+            for (const auto &layer : layers_) {
+                const std::size_t rows = run.by_layer ? n : std::min(n, chunk_rows);
+                if (layer->zeros_in) scratch.list.entries.reserve(rows, layer->inputs);
+                if (layer->zeros_out) scratch.list.entries.reserve(rows, layer->outputs);
+            }
     }
 
     void pack(const T *flat, T *packed) const {

@@ -67,17 +67,17 @@ class Passes {
         }
     }
 
-    // What the product of some rows with W has to add up, if few enough of their inputs are not zero; and, by column,
-    // what its gradient has to.
-    void list_input(Layer<T> &layer, const Batch &batch, std::size_t chunk, Stretch rows, RowList<T> &list,
-                    std::size_t whose = 0) {
+    // What the product of some rows, a chunk, with W has to add up, if few enough of their inputs are not zero; and, by
+    // column, what its gradient has to.
+    void list_input(Layer<T> &layer, const Batch &batch, std::size_t chunk, Stretch rows, std::size_t member,
+                    RowList<T> &list) {
         list.made = layer.zeros_in;
         if (!layer.zeros_in) return;
         if (lists_x() && &layer == layers_.front().get())
             list_x(batch, rows, list.entries);
         else
             list.made = list.entries.list_if_few(input_of(layer, batch), batch.n, layer.inputs, rows);
-        if (batch.goes_back) layer.entries[whose].take(chunk, rows.from, list.made ? &list.entries : nullptr);
+        if (batch.goes_back) layer.entries_of(member).take(chunk, rows.from, list.made ? &list.entries : nullptr);
     }
 
     void list_delta(const Layer<T> &layer, const Batch &batch, Stretch rows, RowList<T> &list) {

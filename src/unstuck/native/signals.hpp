@@ -195,8 +195,8 @@ class SignalNotes {
     const std::vector<std::unique_ptr<Layer<T>>> &layers_;
     std::size_t units_ = 0, rows_ = 0, chunk_ = 1;
     Buffer<T> of_chunks_;
-    std::vector<double> slopes_, means_,
-        squares_;  // of all rows: as in Sums, but squares are of deviations from the mean
+    // Of all rows, as in Sums, but for squares, which are of deviations from the mean.
+    std::vector<double> slopes_, means_, squares_;
 };
 
 }  // namespace unstuck::UNSTUCK_ISA

@@ -85,13 +85,19 @@ class RowEntries {
     static constexpr std::size_t P = panel<T>;
 
   public:
+    // For lists of up to so many rows and columns: the threads of a team must not have to ask for memory.
+    void reserve(std::size_t rows, std::size_t columns) {
+        const std::size_t entries = rows * panels<T>(columns) * P + P,
+                          ends = rows * ((columns + piece - 1) / piece) + 1;
+        if (list_.size() < entries) list_.resize(entries);
+        if (ends_.size() < ends) ends_.resize(ends);
+    }
+
     // Lists some rows of so many columns: place_of(r)(k) is where up to a panel of row r's numbers lie, from the k-th.
     template <class PlaceOf>
     void list(std::size_t columns, Stretch rows, PlaceOf place_of) {
         from_ = rows.from, to_ = rows.to;
         pieces_ = (columns + piece - 1) / piece;
-        list_.resize((to_ - from_) * panels<T>(columns) * P + P);
-        ends_.resize((to_ - from_) * pieces_ + 1);
         Entry<T> *end = list_.data();
         std::uint32_t *ends = ends_.data();
         *ends++ = 0;
@@ -108,7 +114,7 @@ class RowEntries {
 
     // Lists rows of x (n, columns), which is in panels; or none, and says false, where too many are not zero.
     bool list_if_few(const T *x, std::size_t n, std::size_t columns, Stretch rows) {
-        if (!mostly_zero(x, n, columns, rows.from, rows.to)) return false;
+        if (rows.from != rows.to && !mostly_zero(x, n, columns, rows.from, rows.to)) return false;
         list(columns, rows, [=](std::size_t r) { return [x = x + r * P, n](std::size_t k) { return x + k * n; }; });
         return true;
     }
@@ -192,15 +198,19 @@ class ColumnEntries {
     }
 
     // Before the chunks of a batch or a slab.
-    void begin(std::size_t chunks) { chunks_.resize(chunks); }
+    void begin(std::size_t chunks) {
+        if (chunks_.size() == chunks) return;
+        chunks_.resize(chunks);
+        for (Chunk &chunk : chunks_) chunk.ends.resize(columns_);
+    }
 
-    // Takes the entries of rows `from` on; or none, which leaves the matrix incomplete. Threads bring chunks at a time.
+    // Takes the entries of rows `from` on; or none, which leaves the matrix incomplete. Chunks may come from several
+    // threads.
     void take(std::size_t chunk, std::size_t from, const RowEntries<T> *rows) {
         Chunk &here = chunks_[chunk];
         here.listed = rows != nullptr;
         if (!rows) return;
         here.from = from;
-        here.ends.resize(columns_);
         for (std::size_t k = 0; k < columns_; ++k) here.ends[k] = list_.get() + k * apart_ + from;
         rows->for_each([&](std::size_t r, const Entry<T> &entry) {
             *here.ends[entry.at / P]++ = {static_cast<std::uint32_t>(r * P), entry.x};
