@@ -300,7 +300,7 @@ def test_a_checkpoint_without_one_of_its_parts_is_refused(tmp_path):
     path = tmp_path / "state"
     train(SMALL, X, Y, checkpoint=path)
     arrays, texts = unseal(path)
-    for part in [*arrays, *texts]:
+    for part in {*arrays, *texts} - {"unstuck"}:  # the version that wrote it, which older ones do not note
         path.write_bytes(
             seal({k: v for k, v in arrays.items() if k != part}, {k: v for k, v in texts.items() if k != part})
         )
