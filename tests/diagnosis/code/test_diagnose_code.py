@@ -216,7 +216,7 @@ def test_data_and_settings_go_where_they_belong():
 
 
 def test_case_2_is_its_two_mistakes():
-    diagnosis = diagnose(case2_dropout.subject(), **case2_dropout.TRAINING, budget=8)
+    diagnosis = diagnose(case2_dropout.subject(), **case2_dropout.TRAINING, budget=30)
     assert [mistake.text for mistake in diagnosis.gradient.mistakes] == [
         "layer 1: the derivative of the relu is left out",
         "layer 1: the scale of the dropout mask is forgotten on the way back, 2",
