@@ -27,6 +27,7 @@ from unstuck.recipe import Recipe
 from unstuck.subjects.handwritten import HandWritten
 from unstuck.subjects.layout import Block
 from unstuck.training.prepare import prepare
+from unstuck.training.train import check_recipe
 
 SMALL = 300
 CALLS = 23
@@ -80,7 +81,7 @@ def check_gradient(
             raise OptionError("this network came with its data: HandWritten(..., data=(X, y)); leave X and y out here")
         return _check_subject(subject, parameters, seed)
     if isinstance(X, Recipe) or isinstance(y, Recipe):
-        raise OptionError("the recipe comes first: check_gradient(recipe, X, y)")
+        check_recipe(subject, X, y, call="check_gradient(recipe, X, y)")
     if not isinstance(subject, Recipe):
         raise OptionError(f"check_gradient takes a HandWritten network or a Recipe; got {subject!r:.60}")
     if X is None or y is None:
